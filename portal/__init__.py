@@ -1,0 +1,1 @@
+"""Model Portal: the front door to one person's machine-learning models."""

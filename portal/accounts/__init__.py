@@ -1,0 +1,79 @@
+"""Users: signup, login, verification, roles and login sessions."""
+
+from portal.accounts.addresses import canonical_email
+from portal.accounts.first_owner import check_setup, set_up, setup_link
+from portal.accounts.logging_in import (
+    change_password,
+    check_set_password,
+    log_in,
+    set_password,
+    set_password_link,
+)
+from portal.accounts.login_sessions import (
+    count_login_sessions,
+    end_login_session,
+    end_login_sessions,
+    is_seen_anew,
+    load_login_session,
+    mark_seen,
+    renew_login_session,
+    start_login_session,
+)
+from portal.accounts.passwords import check_password_strength
+from portal.accounts.signup import (
+    Verified,
+    check_signup_is_open,
+    check_verification,
+    resend_verification,
+    sign_up,
+    verify,
+)
+from portal.accounts.tables import LoginSession, Role, User
+from portal.accounts.users import (
+    create,
+    find,
+    find_by_email,
+    list_users,
+    owner_exists,
+    restore,
+    set_role,
+    suspend,
+)
+
+__all__ = [
+    "LoginSession",
+    "Role",
+    "User",
+    "Verified",
+    "canonical_email",
+    "change_password",
+    "check_password_strength",
+    "check_set_password",
+    "check_setup",
+    "check_signup_is_open",
+    "check_verification",
+    "count_login_sessions",
+    "create",
+    "end_login_session",
+    "end_login_sessions",
+    "find",
+    "find_by_email",
+    "is_seen_anew",
+    "list_users",
+    "load_login_session",
+    "log_in",
+    "mark_seen",
+    "owner_exists",
+    "renew_login_session",
+    "resend_verification",
+    "restore",
+    "set_password",
+    "set_password_link",
+    "set_role",
+    "set_up",
+    "setup_link",
+    "sign_up",
+    "start_login_session",
+    "suspend",
+    "verify",
+]

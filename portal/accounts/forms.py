@@ -1,0 +1,57 @@
+"""The forms of signup, login and the account page.
+
+The services check what is typed; a form shows their refusals beside its fields.
+"""
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import EmailField, HiddenField, PasswordField
+
+from portal.errors import Invalid, PortalError
+from portal.web.errors import sentence
+
+
+class AccountForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """What the forms here share."""
+
+    def show(self, refusal: PortalError) -> None:
+        """Show *refusal* beside its field, or above the form."""
+        name = refusal.field if isinstance(refusal, Invalid) else ""
+        if name in self:
+            self[name].errors = [sentence(refusal)]
+        else:
+            self.form_errors.append(sentence(refusal))
+
+    def typed(self, name: str) -> str:
+        """Return what was typed into the field *name*; empty when it wasn't sent."""
+        return str(self[name].data or "")
+
+
+class AddressForm(AccountForm):
+    """An address to send a link to."""
+
+    email = EmailField(_("E-mail address"))
+
+
+class CredentialsForm(AddressForm):
+    """An address and a password: signs up, or makes the first owner."""
+
+    password = PasswordField(_("Password"))
+
+
+class LoginForm(CredentialsForm):
+    """Logs in, and goes on to where the reader wanted to go."""
+
+    next = HiddenField()
+
+
+class NewPasswordForm(AccountForm):
+    """A new password, for who has a link."""
+
+    password = PasswordField(_("New password"))
+
+
+class PasswordChangeForm(NewPasswordForm):
+    """A new password, for who is logged in."""
+
+    current_password = PasswordField(_("Current password"))

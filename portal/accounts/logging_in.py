@@ -1,0 +1,169 @@
+"""Passwords at work: logging in, and changing them."""
+
+from portal import audit, extensions
+from portal.accounts import links, passwords, users
+from portal.accounts.addresses import canonical_email
+from portal.accounts.errors import (
+    AddressUnusable,
+    CurrentPasswordWrong,
+    LoginRefused,
+    TooManyLogins,
+    UserSuspended,
+)
+from portal.accounts.links import Purpose
+from portal.accounts.login_sessions import end_login_sessions
+from portal.accounts.tables import User
+from portal.db import db
+from portal.limits import RateExceeded
+from portal.mail import messages
+
+# Failures. Per address and account together, so that nobody can lock a user out.
+FAILURES_PER_PAIR = "10/15 minutes"
+FAILURES_PER_ADDRESS = "50/15 minutes"
+
+
+def log_in(email: str, password: str, *, network: str) -> User:
+    """Return the user with this address and password.
+
+    A refusal has recorded itself: commit it too.
+
+    Args:
+        email: As typed.
+        password: As typed.
+        network: What limits per address count, see `portal.web.client_network`.
+
+    Raises:
+        LoginRefused: They don't match, whatever the cause.
+        UserSuspended: They match, but the user is suspended.
+        TooManyLogins: Too many didn't match.
+    """
+    user = _with_address_typed(email)
+    who = user.email if user else _limited_name(email)
+    _count_failure_ahead(who, network)
+    if not passwords.is_right(password, user.password_hash if user else None):
+        _count_against_address(network)
+        _record_failure(user, "password")
+        raise LoginRefused
+    extensions.parts().rates.forget(FAILURES_PER_PAIR, "login", who, network)
+    if user is None or user.is_suspended:
+        _record_failure(user, "suspended")
+        raise UserSuspended
+    _note_success(user, password)
+    return user
+
+
+def change_password(
+    user: User,
+    current_password: str,
+    password: str,
+    *,
+    login_token: str | None,
+    network: str,
+) -> None:
+    """Give *user* a new password; end every session but that with *login_token*.
+
+    Raises:
+        CurrentPasswordWrong: *current_password* is not the user's.
+        PasswordUnusable: The new one can't be used.
+        TooManyLogins: The current one was wrong too often.
+    """
+    _count_failure_ahead(user.email, network)
+    if not passwords.is_right(current_password, user.password_hash):
+        _record_failure(user, "current password")
+        raise CurrentPasswordWrong
+    extensions.parts().rates.forget(FAILURES_PER_PAIR, "login", user.email, network)
+    _set_password(user, password, except_token=login_token)
+    user.link_nonce = links.new_nonce()
+    messages.password_changed(user.email)
+    db.session.flush()
+
+
+def set_password_link(user: User) -> str:
+    """Return a link that sets the password of *user*."""
+    return links.link_for(user, Purpose.SET_PASSWORD)
+
+
+def check_set_password(token: str) -> User:
+    """Return the user whose password the link with *token* sets.
+
+    Raises:
+        LinkRefused: It sets nobody's.
+    """
+    return links.user_of(token, Purpose.SET_PASSWORD)
+
+
+def set_password(token: str, password: str) -> None:
+    """Set the password of the user whose link holds *token*; end all sessions.
+
+    Raises:
+        LinkRefused: It sets nobody's.
+        PasswordUnusable: It can't be used.
+    """
+    user = check_set_password(token)
+    is_first = user.password_hash is None
+    _set_password(user, password, except_token=None)
+    links.use_up(user)
+    if not is_first:
+        messages.password_changed(user.email)
+    db.session.flush()
+
+
+def _with_address_typed(email: str) -> User | None:
+    try:
+        return users.with_address(canonical_email(email))
+    except AddressUnusable:
+        return None
+
+
+def _limited_name(email: str) -> str:
+    """Return what failures for no user are counted as."""
+    try:
+        return canonical_email(email)
+    except AddressUnusable:
+        return "unusable"
+
+
+def _count_failure_ahead(who: str, network: str) -> None:
+    """Count a failure before the check, so that no burst of guesses gets past."""
+    rates = extensions.parts().rates
+    try:
+        rates.hit(FAILURES_PER_PAIR, "login", who, network)
+    except RateExceeded as exceeded:
+        raise TooManyLogins(exceeded.retry_after_s) from None
+    (of_address,) = rates.left(FAILURES_PER_ADDRESS, "login", network)
+    if of_address.left <= 0:
+        raise TooManyLogins(max(1, of_address.reset_s))
+
+
+def _count_against_address(network: str) -> None:
+    try:
+        extensions.parts().rates.hit(FAILURES_PER_ADDRESS, "login", network)
+    except RateExceeded as exceeded:
+        raise TooManyLogins(exceeded.retry_after_s) from None
+
+
+def _record_failure(user: User | None, reason: str) -> None:
+    # What was typed as an address may be a password: it is not kept.
+    audit.record(
+        "login.failed",
+        subject=users.subject(user) if user else "user:unknown",
+        actor_id=user.id if user else None,
+        reason=reason,
+    )
+
+
+def _note_success(user: User, password: str) -> None:
+    if user.password_hash and passwords.is_outdated(user.password_hash):
+        user.password_hash = passwords.hash_password(password)
+    if user.is_verified:
+        # Who can log in needs no link any more that an old mail may hold.
+        user.link_nonce = links.new_nonce()
+    audit.record("login.succeeded", subject=users.subject(user), actor_id=user.id)
+    db.session.flush()
+
+
+def _set_password(user: User, password: str, *, except_token: str | None) -> None:
+    passwords.check_password_strength(password, user.email)
+    user.password_hash = passwords.hash_password(password)
+    end_login_sessions(user, except_token=except_token)
+    audit.record("password.changed", subject=users.subject(user), actor_id=user.id)

@@ -1,0 +1,152 @@
+"""`/api/v1`: the native JSON API."""
+
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, g
+
+from portal import catalog, inference, usage
+from portal.api import headers
+from portal.api.auth import authenticate, authenticate_if_given, require_scope
+from portal.api.schemas import read_prediction_request
+from portal.catalog import Model
+from portal.inference import Call, Caller
+from portal.keys import Scope
+from portal.limits import DEFAULT_PLAN
+from portal.runtime import Input, Output, Parameter
+from portal.web import request_id
+from portal.web.request_log import add_fields
+
+bp = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+@bp.get("/me")
+def me() -> Response:
+    """Say who the key belongs to and what is left."""
+    caller = authenticate()
+    if caller.user is None or caller.api_key is None:
+        raise TypeError
+    quota = usage.quota(caller.user.id)
+    api_key = caller.api_key
+    return _json(
+        {
+            "user": {"email": caller.user.email, "role": caller.user.role},
+            "key": {
+                "prefix": api_key.prefix,
+                "name": api_key.name,
+                "scopes": api_key.scopes,
+                "expires_at": api_key.expires_at,
+            },
+            "plan": DEFAULT_PLAN.name,
+            "limits": [
+                {
+                    "policy": allowance.policy,
+                    "limit": allowance.limit,
+                    "window_s": allowance.window_s,
+                    "left": allowance.left,
+                    "reset_s": allowance.reset_s,
+                }
+                for allowance in inference.allowances_left(caller)
+            ],
+            "quota": {
+                "limit": quota.limit,
+                "used": quota.used,
+                "left": quota.left,
+                "resets_at": quota.resets_at,
+            },
+        }
+    )
+
+
+@bp.get("/models")
+def models() -> Response:
+    """List the models that the caller may see."""
+    caller = authenticate_if_given()
+    viewer = caller.user if caller else None
+    return _json({"models": [_model(m) for m in catalog.list_visible(viewer)]})
+
+
+@bp.get("/models/<name>")
+def model(name: str) -> Response:
+    """Describe a model: what it takes and what it gives."""
+    caller = authenticate_if_given()
+    viewer = caller.user if caller else None
+    return _json(_model(catalog.find_model(name, viewer=viewer)))
+
+
+@bp.post("/models/<name>/predict")
+@bp.post("/models/<name>/versions/<int:number>/predict")
+def predict(name: str, number: int | None = None) -> Response:
+    """Answer one prediction."""
+    caller = authenticate()
+    with inference.metered(caller, request_id=request_id()) as call:
+        g.call = call
+        return _predict(call, name, number)
+
+
+def _predict(call: Call, name: str, number: int | None) -> Response:
+    require_scope(call.caller, Scope.PREDICT)
+    found = catalog.find_model(name, viewer=call.caller.user)
+    call.version = version = catalog.find_version(found, number)
+    add_fields(model=found.name, version=version.number)
+    answer: dict[str, Any] = {
+        "id": call.request_id,
+        "model": found.name,
+        "version": version.number,
+    }
+    description = version.description
+    with inference.admitted(call):
+        inputs, parameters = read_prediction_request(description)
+        prediction = inference.infer(call, inputs, parameters)
+    return _json(
+        {
+            **answer,
+            "outputs": prediction.outputs,
+            "timings_ms": prediction.timings_ms,
+        }
+    )
+
+
+@bp.after_request
+def add_limits(response: Response) -> Response:
+    """Write the limits onto every answer to a keyed call."""
+    caller: Caller | None = g.get("caller")
+    call: Call | None = g.get("call")
+    if call and call.allowances:
+        headers.add_limits(response, call.allowances)
+    elif caller:
+        headers.add_limits(response, inference.allowances_left(caller))
+    return response
+
+
+def _model(found: Model) -> dict[str, Any]:
+    version = found.live
+    description = version.description
+    return {
+        "name": found.name,
+        "title": version.title,
+        "summary": version.summary,
+        "task": version.task,
+        "licence": version.licence,
+        "visibility": found.visibility,
+        "versions": [v.number for v in found.versions],
+        "live_version": version.number,
+        "inputs": [_declared(one) for one in description.inputs],
+        "parameters": [_declared(one) for one in description.parameters],
+        "outputs": [_declared(one) for one in description.outputs],
+        "limits": {"rate": DEFAULT_PLAN.rate, "concurrency": DEFAULT_PLAN.concurrency},
+    }
+
+
+def _declared(one: Input | Parameter | Output) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "kind": str(one.kind),
+        "title": one.title,
+        "help": one.help,
+        "schema": one.schema,
+    }
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document), content_type="application/json")

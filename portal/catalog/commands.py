@@ -1,0 +1,126 @@
+"""`flask models`: publish, list, show, withdraw."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from portal import catalog
+from portal.catalog.tables import Model, ModelVersion, Visibility
+from portal.db import db
+from portal.extensions import config
+from portal.web.commands import CommandGroup, refusals_end_with_1
+
+group = CommandGroup("models", help="Publish models and see what is published.")
+
+
+@group.command()
+@click.argument(
+    "path", type=click.Path(path_type=Path, exists=True), metavar="FILE_OR_DIR"
+)
+@click.option("--name", help="Its name in addresses; default: from the file's name.")
+@click.option("--task", help="What kind of problem it solves; default: tensor.")
+@click.option("--title", help="Its name as people read it.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file with one label per line.",
+)
+@click.option("--visibility", type=click.Choice([v.value for v in Visibility]))
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a manifest key.",
+)
+@refusals_end_with_1
+def publish(path: Path, assignments: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+    """Publish an .onnx file, or a folder with a model.toml."""
+    overrides = catalog.Overrides(assignments=assignments, **options)
+    version, is_new = catalog.publish(path, config=config(), overrides=overrides)
+    db.session.commit()
+    what = "is live" if is_new else "was published before and is live"
+    click.echo(f"{version.model.name} version {version.number} {what}.")
+    click.echo(f"{config().base_url}/models/{version.model.name}")
+
+
+@group.command("publish-bundled")
+@refusals_end_with_1
+def publish_bundled() -> None:
+    """Publish the bundled models that this portal never had."""
+    for version in catalog.publish_bundled(config()):
+        click.echo(f"{version.model.name} version {version.number} is live.")
+
+
+@group.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_models(*, as_json: bool) -> None:
+    """List every model."""
+    models = catalog.list_all()
+    if as_json:
+        click.echo(json.dumps([_document(model) for model in models], indent=2))
+        return
+    for model in models:
+        live = "-" if model.is_withdrawn else model.live_number
+        click.echo(
+            f"{model.name:24} {_state(model):10} live {live!s:4} "
+            f"{len(model.versions)} version(s)  {_title(model)}"
+        )
+
+
+@group.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@refusals_end_with_1
+def show(name: str, *, as_json: bool) -> None:
+    """Show a model and its versions."""
+    model = catalog.find_any(name)
+    if as_json:
+        click.echo(json.dumps(_document(model), indent=2))
+        return
+    click.echo(f"{model.name}: {_title(model)} ({_state(model)})")
+    for version in model.versions:
+        live = "live" if version.number == model.live_number else ""
+        click.echo(
+            f"  {version.number:4}  {version.created_at:%Y-%m-%d %H:%M}  "
+            f"{version.digest[:12]}  {version.task}  {live}"
+        )
+
+
+@group.command()
+@click.argument("name")
+@refusals_end_with_1
+def withdraw(name: str) -> None:
+    """Take a model off; publish it again to bring it back."""
+    catalog.withdraw(catalog.find_any(name))
+    db.session.commit()
+    click.echo(f"{name} is withdrawn.")
+
+
+def _state(model: Model) -> str:
+    return "withdrawn" if model.is_withdrawn else model.visibility
+
+
+def _title(model: Model) -> str:
+    return model.live.title
+
+
+def _document(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "state": _state(model),
+        "live_version": model.live_number,
+        "versions": [_version_document(version) for version in model.versions],
+    }
+
+
+def _version_document(version: ModelVersion) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "digest": version.digest,
+        "created_at": version.created_at.isoformat(),
+        "manifest": version.manifest,
+        "signatures": version.signatures,
+    }

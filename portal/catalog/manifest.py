@@ -1,0 +1,133 @@
+"""What a version says of itself: `model.toml`, checked and made canonical."""
+
+import hashlib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from portal.catalog.tables import Visibility
+from portal.errors import Invalid
+
+MANIFEST_NAME = "model.toml"
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+RESERVED_NAMES = {"stats"}  # an address of the Open Inference Protocol
+Title = Annotated[str, Field(min_length=1, max_length=100)]
+FileName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ManifestInvalid(Invalid):
+    """A manifest that can't be used; the sentence says what to change."""
+
+
+class ExampleDraft(BaseModel):
+    """An example as written: values, or the paths of files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Title
+    inputs: dict[str, Any]
+
+
+class Draft(BaseModel):
+    """`model.toml` as written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str = Field("", max_length=100)
+    summary: str = Field("", max_length=200)
+    task: str = "tensor"
+    licence: str = Field("", max_length=100)
+    visibility: Visibility = Visibility.PUBLIC
+    card: str = ""
+    labels: str = ""
+    files: dict[str, FileName]
+    examples: tuple[ExampleDraft, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if not NAME.fullmatch(value) or value in RESERVED_NAMES:
+            message = (
+                f"{value!r} can't be a model's name; take 1 to 63 of a-z, 0-9 and -, "
+                "beginning with a letter or digit, and not the word stats"
+            )
+            raise ValueError(message)
+        return value
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return the document in the folder's `model.toml`.
+
+    Raises:
+        ManifestInvalid: It is missing or not TOML.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        message = "The folder %(folder)s has no model.toml."
+        raise ManifestInvalid(message, folder=folder.name) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = "model.toml is not valid TOML: %(why)s."
+        raise ManifestInvalid(message, why=str(error)) from None
+
+
+def check(document: dict[str, Any]) -> Draft:
+    """Return the checked manifest.
+
+    Raises:
+        ManifestInvalid: naming the first key that can't be used.
+    """
+    try:
+        return Draft.model_validate(document)
+    except ValidationError as invalid:
+        error = invalid.errors()[0]
+        key = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            why = "is not a key of the manifest"
+        else:
+            why = error["msg"].removeprefix("Value error, ").rstrip(".")
+        message = "model.toml: %(key)s: %(why)s."
+        raise ManifestInvalid(message, key=key, why=why) from None
+
+
+def default_name(path: Path) -> str:
+    """Return the file's name in lower case, other characters as hyphens."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+    return name[:63].rstrip("-") or "model"
+
+
+def set_key(document: dict[str, Any], assignment: str) -> None:
+    """Set one key, as ``a.b=value``; the value is TOML, or else a string.
+
+    Raises:
+        ManifestInvalid: It isn't an assignment, or goes through a value.
+    """
+    key, separator, text = assignment.partition("=")
+    if not separator or not key:
+        message = "--set takes KEY=VALUE, such as --set licence=MIT; %(came)s isn't."
+        raise ManifestInvalid(message, came=assignment)
+    try:
+        value: object = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.split(".")
+    table = document
+    for parent in parents:
+        child = table.setdefault(parent, {})
+        if not isinstance(child, dict):
+            message = "--set %(key)s: %(parent)s is a value, not a table."
+            raise ManifestInvalid(message, key=key, parent=parent)
+        table = child
+    table[last] = value
+
+
+def digest(manifest: dict[str, Any]) -> str:
+    """Return SHA-256 over the canonical manifest, which holds the files' digests."""
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

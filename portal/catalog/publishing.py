@@ -1,0 +1,234 @@
+"""Publishing: from a file or a folder to a version that answers.
+
+Everything is checked before anything is stored: the files by onnxruntime in a
+child process, the manifest by its task, the first example by a real run.
+"""
+
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from portal import audit, runtime
+from portal.accounts import User
+from portal.catalog import manifest as manifests
+from portal.catalog import store
+from portal.catalog.manifest import Draft, ManifestInvalid
+from portal.catalog.source import Overrides, Source, read_source
+from portal.catalog.tables import Model, ModelVersion
+from portal.config import Config
+from portal.db import db, exclusive
+from portal.extensions import store_dir
+from portal.runtime import values
+from portal.runtime.tasks import Settings
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What becomes a version once its files are stored."""
+
+    draft: Draft
+    manifest: dict[str, Any]
+    digest: str
+    signatures: dict[str, runtime.Signature]
+
+
+def publish(
+    path: Path,
+    *,
+    config: Config,
+    overrides: Overrides | None = None,
+    owner: User | None = None,
+) -> tuple[ModelVersion, bool]:
+    """Publish an ``.onnx`` file or a folder with a `model.toml`.
+
+    Returns:
+        The version, which is live from the next commit on, and whether it is new.
+
+    Raises:
+        ManifestInvalid, FileRefused, TaskRefused: saying what to change; nothing
+            is stored.
+    """
+    source = read_source(path, overrides or Overrides())
+    signatures = _inspect_files(source)
+    settings = Settings(signatures=signatures, labels=source.labels)
+    description = runtime.describe(source.draft.task, settings)
+    examples = [_read_example(source, e, description) for e in source.draft.examples]
+    paths = {role: source.path(name) for role, name in source.draft.files.items()}
+    manifest = _manifest(source, paths, [example.kept for example in examples])
+    checked = _Checked(source.draft, manifest, manifests.digest(manifest), signatures)
+    result = None
+    if not _find(source.draft.name, checked.digest):
+        if examples:
+            spec = _spec(checked, paths, settings)
+            result = _trial_run(spec, description, examples[0])
+        _store_files(source, paths, manifest, store_dir(config))
+    return _make_live(checked, result=result, owner=owner)
+
+
+def _inspect_files(source: Source) -> dict[str, runtime.Signature]:
+    task = runtime.find_task(source.draft.task)
+    wanted = {*task.onnx_roles, *task.other_roles}
+    if set(source.draft.files) != wanted:
+        message = (
+            "The task %(task)s needs the files %(wanted)s; [files] names %(came)s."
+        )
+        raise ManifestInvalid(
+            message,
+            task=source.draft.task,
+            wanted=", ".join(sorted(wanted)),
+            came=", ".join(sorted(source.draft.files)) or "none",
+        )
+    return {
+        role: runtime.inspect(source.path(name), name=name)
+        for role, name in source.draft.files.items()
+        if role in task.onnx_roles
+    }
+
+
+@dataclass(frozen=True)
+class _Example:
+    """An example as the manifest keeps it, and its values as the task takes them."""
+
+    kept: dict[str, Any]
+    values: dict[str, Any]
+
+
+def _read_example(
+    source: Source, example: manifests.ExampleDraft, description: runtime.Description
+) -> _Example:
+    """Return the example; refuse one whose values don't fit the description."""
+    names = [declared.name for declared in description.inputs]
+    if set(example.inputs) != set(names):
+        message = "The example %(title)s must give the inputs %(wanted)s."
+        raise ManifestInvalid(message, title=example.title, wanted=", ".join(names))
+    kept: dict[str, Any] = {}
+    read: dict[str, Any] = {}
+    for declared in description.inputs:
+        value = example.inputs[declared.name]
+        if declared.is_upload:
+            path = source.path(str(value))
+            read[declared.name] = values.input_from_bytes(declared, path.read_bytes())
+            kept[declared.name] = _file_entry(path, read[declared.name])
+        else:
+            read[declared.name] = values.input_from_json(declared, value)
+            kept[declared.name] = value
+    return _Example({"title": example.title, "inputs": kept}, read)
+
+
+def _file_entry(path: Path, value: Any) -> dict[str, Any]:  # noqa: ANN401 - pixels or bytes
+    entry = store.entry(path, path.name)
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    entry["type"] = kind
+    if not isinstance(value, bytes):
+        entry["height"], entry["width"] = value.shape[:2]
+    return entry
+
+
+def _manifest(
+    source: Source, paths: dict[str, Path], examples: list[dict[str, Any]]
+) -> dict[str, Any]:
+    draft = source.draft
+    return {
+        "name": draft.name,
+        "title": draft.title or draft.name.replace("-", " ").capitalize(),
+        "summary": draft.summary,
+        "task": draft.task,
+        "licence": draft.licence,
+        "card": source.card,
+        "labels": list(source.labels),
+        "files": {
+            role: store.entry(path, draft.files[role]) for role, path in paths.items()
+        },
+        "examples": examples,
+    }
+
+
+def _trial_run(
+    spec: runtime.VersionSpec,
+    description: runtime.Description,
+    example: _Example,
+) -> dict[str, Any]:
+    """Run an example for real; its result is what a reader sees first."""
+    prediction = runtime.try_out(
+        spec,
+        example.values,
+        {parameter.name: parameter.default for parameter in description.parameters},
+        name=f"The example {example.kept['title']}",
+    )
+    return {
+        "outputs": dict(prediction.outputs),
+        "timings_ms": dict(prediction.timings_ms),
+    }
+
+
+def _spec(
+    checked: _Checked, paths: dict[str, Path], settings: Settings
+) -> runtime.VersionSpec:
+    return runtime.VersionSpec(
+        digest=checked.digest,
+        model_name=checked.draft.name,
+        task=checked.draft.task,
+        files={role: path.resolve() for role, path in paths.items()},
+        signatures=settings.signatures,
+        labels=settings.labels,
+    )
+
+
+def _store_files(
+    source: Source, paths: dict[str, Path], manifest: dict[str, Any], folder: Path
+) -> None:
+    for role, path in paths.items():
+        store.add(folder, path, manifest["files"][role]["sha256"])
+    for kept, draft in zip(manifest["examples"], source.draft.examples, strict=True):
+        for name, value in kept["inputs"].items():
+            if isinstance(value, dict):
+                store.add(folder, source.path(str(draft.inputs[name])), value["sha256"])
+
+
+def _find(name: str, digest: str) -> ModelVersion | None:
+    return db.session.scalar(
+        select(ModelVersion)
+        .join(ModelVersion.model)
+        .where(Model.name == name, ModelVersion.digest == digest)
+    )
+
+
+def _make_live(
+    checked: _Checked, *, result: dict[str, Any] | None, owner: User | None
+) -> tuple[ModelVersion, bool]:
+    """Add the version, if it is new, and let it answer."""
+    draft = checked.draft
+    actor_id = owner.id if owner else None
+    exclusive(f"model:{draft.name}")
+    model = db.session.scalar(select(Model).where(Model.name == draft.name))
+    if model is None:
+        model = Model(name=draft.name, owner_id=actor_id)
+        db.session.add(model)
+        db.session.flush()
+    version = _find(draft.name, checked.digest)
+    is_new = version is None
+    if version is None:
+        version = ModelVersion(
+            model=model,
+            number=max((v.number for v in model.versions), default=0) + 1,
+            digest=checked.digest,
+            manifest=checked.manifest,
+            signatures={role: s.to_json() for role, s in checked.signatures.items()},
+            example_result=result,
+        )
+        db.session.add(version)
+    model.visibility = draft.visibility
+    model.live_number = version.number
+    model.withdrawn_at = None
+    db.session.flush()
+    audit.record(
+        "model.published",
+        subject=f"model:{model.name}",
+        actor_id=actor_id,
+        version=version.number,
+        digest=checked.digest,
+    )
+    return version, is_new

@@ -1,0 +1,124 @@
+"""Finding, listing and withdrawing models."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from portal import audit, runtime
+from portal.accounts import User
+from portal.catalog import store
+from portal.catalog.tables import Model, ModelVersion, Visibility
+from portal.config import Config
+from portal.db import db, now
+from portal.errors import NotFound
+from portal.extensions import store_dir
+
+
+class ModelNotFound(NotFound):
+    """No such model or version, or none for this reader."""
+
+
+def find_model(name: str, *, viewer: User | None) -> Model:
+    """Return the callable model called *name* that *viewer* may see.
+
+    Raises:
+        ModelNotFound: There is none, or it is withdrawn or private.
+    """
+    model = _by_name(name)
+    if model is None or model.live_number is None or model.is_withdrawn:
+        raise _no_model(name)
+    if model.visibility == Visibility.PRIVATE and not _is_theirs(model, viewer):
+        raise _no_model(name)
+    return model
+
+
+def find_any(name: str) -> Model:
+    """Return the model called *name*, for its owner: withdrawn or not.
+
+    Raises:
+        ModelNotFound: There is none.
+    """
+    model = _by_name(name)
+    if model is None:
+        raise _no_model(name)
+    return model
+
+
+def find_version(model: Model, number: int | None = None) -> ModelVersion:
+    """Return version *number* of *model*, or its live one.
+
+    Raises:
+        ModelNotFound: It has no such version.
+    """
+    wanted = model.live_number if number is None else number
+    for version in model.versions:
+        if version.number == wanted:
+            return version
+    message = "The model %(name)s has no version %(number)s."
+    raise ModelNotFound(message, name=model.name, number=wanted)
+
+
+def list_public() -> list[Model]:
+    """Return the callable public models, by name."""
+    return [m for m in _callable() if m.visibility == Visibility.PUBLIC]
+
+
+def list_visible(viewer: User | None) -> list[Model]:
+    """Return the public models, and the private ones of *viewer*."""
+    return [
+        model
+        for model in _callable()
+        if model.visibility == Visibility.PUBLIC
+        or (model.visibility == Visibility.PRIVATE and _is_theirs(model, viewer))
+    ]
+
+
+def list_all() -> list[Model]:
+    """Return every model, withdrawn ones too, by name."""
+    query = select(Model).order_by(Model.name).options(selectinload(Model.versions))
+    return list(db.session.scalars(query))
+
+
+def withdraw(model: Model) -> None:
+    """Take *model* off: its page and its API answer 404 from the next commit on."""
+    if model.is_withdrawn:
+        return
+    model.withdrawn_at = now()
+    audit.record("model.withdrawn", subject=f"model:{model.name}")
+
+
+def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
+    """Return what the runtime needs to know of *version*."""
+    files: dict[str, Any] = version.manifest["files"]
+    folder = store_dir(config)
+    return runtime.VersionSpec(
+        digest=version.digest,
+        model_name=f"{version.model.name}/{version.number}"
+        if version.number != version.model.live_number
+        else version.model.name,
+        task=version.task,
+        files={
+            role: store.path_of(folder, file["sha256"]) for role, file in files.items()
+        },
+        signatures=version.signature_by_role,
+        labels=tuple(version.manifest["labels"]),
+    )
+
+
+def _callable() -> list[Model]:
+    return [m for m in list_all() if m.live_number is not None and not m.is_withdrawn]
+
+
+def _by_name(name: str) -> Model | None:
+    return db.session.scalar(
+        select(Model).where(Model.name == name).options(selectinload(Model.versions))
+    )
+
+
+def _is_theirs(model: Model, viewer: User | None) -> bool:
+    return viewer is not None and (viewer.is_owner or viewer.id == model.owner_id)
+
+
+def _no_model(name: str) -> ModelNotFound:
+    return ModelNotFound("There is no model “%(name)s”.", name=name[:80])

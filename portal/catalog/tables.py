@@ -1,0 +1,131 @@
+"""The published models and their versions."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal import runtime
+from portal.db import Base, now
+from portal.runtime.tasks import Settings
+
+
+class Visibility(StrEnum):
+    """Who finds a model."""
+
+    PUBLIC = "public"
+    UNLISTED = "unlisted"
+    PRIVATE = "private"
+
+
+class Model(Base):
+    """A machine-learning model, published by name.
+
+    Attributes:
+        name: The slug in its addresses; unique.
+        live_number: The version that answers; None while there is none.
+        owner_id: The user who sees it when it is private, with the owners.
+        withdrawn_at: Set while the model is not callable.
+    """
+
+    __tablename__ = "models"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(63), unique=True)
+    visibility: Mapped[str] = mapped_column(String(20), default=Visibility.PUBLIC)
+    live_number: Mapped[int | None]
+    owner_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    withdrawn_at: Mapped[datetime | None]
+
+    versions: Mapped[list["ModelVersion"]] = relationship(
+        back_populates="model", order_by="ModelVersion.number"
+    )
+
+    @property
+    def live(self) -> "ModelVersion":
+        """The version that answers; a callable model always has one."""
+        return next(v for v in self.versions if v.number == self.live_number)
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the owner took the model off."""
+        return self.withdrawn_at is not None
+
+
+class ModelVersion(Base):
+    """One immutable manifest and its files.
+
+    Attributes:
+        number: 1, 2, 3 … within the model.
+        digest: SHA-256 over the canonical manifest and the files' digests.
+        manifest: As in `portal.catalog.manifest.Manifest`.
+        signatures: Role of each ONNX file → its signature, as JSON.
+        example_result: What the first example gave when it was published:
+            ``{"outputs": …, "timings_ms": …}``.
+    """
+
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        UniqueConstraint("model_id", "number"),
+        UniqueConstraint("model_id", "digest", name="uq_model_versions_digest"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    manifest: Mapped[dict[str, Any]] = mapped_column(JSON)
+    signatures: Mapped[dict[str, Any]] = mapped_column(JSON)
+    example_result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    model: Mapped[Model] = relationship(back_populates="versions", lazy="joined")
+
+    @property
+    def title(self) -> str:
+        """The model's name as people read it."""
+        return str(self.manifest["title"])
+
+    @property
+    def summary(self) -> str:
+        """One line for the gallery."""
+        return str(self.manifest["summary"])
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return str(self.manifest["task"])
+
+    @property
+    def licence(self) -> str:
+        """The SPDX name of its licence, if given."""
+        return str(self.manifest["licence"])
+
+    @property
+    def card(self) -> str:
+        """The model card, in Markdown."""
+        return str(self.manifest["card"])
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this version answers."""
+        return self.number == self.model.live_number
+
+    @property
+    def signature_by_role(self) -> dict[str, runtime.Signature]:
+        """Role of each ONNX file → its signature."""
+        return {
+            role: runtime.Signature.from_json(document)
+            for role, document in self.signatures.items()
+        }
+
+    @property
+    def description(self) -> runtime.Description:
+        """What the version takes and gives."""
+        settings = Settings(
+            signatures=self.signature_by_role, labels=tuple(self.manifest["labels"])
+        )
+        return runtime.describe(self.task, settings)

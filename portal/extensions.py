@@ -1,0 +1,106 @@
+"""What `create_app` binds: the extensions, and the parts that engines need.
+
+Besides `portal.db.db` this is the only ambient state.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from flask import Flask, Response, current_app
+from flask_babel import Babel
+from flask_limiter import Limiter, RateLimitExceeded
+from flask_login import LoginManager
+from flask_mail import Mail
+from flask_wtf import CSRFProtect
+from htmx_flask import Htmx
+
+from portal.config import Config
+from portal.errors import LimitExceeded
+from portal.limits import RateLimits, Slots
+from portal.runtime import ModelPool
+from portal.web import client_network
+from portal.web.errors import answer
+
+STRATEGY = "fixed-window"
+
+
+class _LoginManager(LoginManager):  # type: ignore[misc]
+    """Flask-Login without its remember cookie."""
+
+    def _update_remember_cookie(self, response: Response) -> Response:
+        # The original looks into the session at every answer, static files and API
+        # included, which would make them all vary by cookie.
+        return response
+
+
+babel = Babel()
+csrf = CSRFProtect()
+htmx = Htmx()
+# A prefix with the strategy: Redis keys of another strategy can't be read.
+limiter = Limiter(client_network, strategy=STRATEGY, key_prefix=f"portal:{STRATEGY}")
+login_manager = _LoginManager()
+mailer = Mail()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What this application is made of, besides Flask's extensions."""
+
+    config: Config
+    rates: RateLimits
+    slots: Slots
+    pool: ModelPool
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Bind every extension to *app*."""
+    app.config.update(
+        RATELIMIT_STORAGE_URI="portal://",
+        RATELIMIT_STORAGE_OPTIONS={"redis_url": config.redis_url},
+        MAIL_SERVER="",
+        MAIL_DEFAULT_SENDER=config.mail_from,
+    )
+    babel.init_app(app)
+    csrf.init_app(app)
+    htmx.init_app(app)
+    limiter.init_app(app)
+    login_manager.init_app(app)
+    mailer.init_app(app)
+    app.register_error_handler(RateLimitExceeded, _answer_limit)
+    app.extensions["portal"] = Parts(
+        config=config,
+        rates=RateLimits(lambda: limiter.limiter),
+        slots=Slots(config.redis_url),
+        pool=ModelPool(inference_threads=config.inference_threads),
+    )
+
+
+def parts() -> Parts:
+    """Return the parts of the running application."""
+    return cast("Parts", current_app.extensions["portal"])
+
+
+def config() -> Config:
+    """Return the settings of the running application."""
+    return parts().config
+
+
+def store_dir(of: Config) -> Path:
+    """Return the folder of the model files."""
+    return of.data_dir / "models"
+
+
+def _answer_limit(_refusal: RateLimitExceeded) -> Response:
+    limit = limiter.current_limit
+    reset_s = max(1, int(limit.reset_at - time.time())) if limit else 60
+    return answer(
+        LimitExceeded(
+            "That was too often from your address. "
+            "Please try again in %(minutes)d minutes.",
+            retry_after_s=reset_s,
+            policy="address",
+            minutes=-(-reset_s // 60),
+        )
+    )

@@ -1,0 +1,68 @@
+"""gunicorn's threaded worker, closing connections off its main loop.
+
+gunicorn lingers up to two seconds on every closed connection whose client keeps
+its end open, on the loop that accepts: a few dozen such clients stop a worker.
+Here a small pool of threads lingers instead; when it has too much to do, a
+connection is closed at once.
+"""
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from gunicorn import util
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+LINGER_THREADS = 4
+MAX_LINGERING = 64
+
+
+class _Lingerer:
+    """Closes connections gracefully, a bounded number at a time."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(LINGER_THREADS, thread_name_prefix="linger")
+        self._places = threading.Semaphore(MAX_LINGERING)
+
+    def close(self, connection: socket.socket) -> None:
+        """Close *connection* soon; at once when too many are lingering."""
+        if not self._places.acquire(blocking=False):
+            util.close(connection)
+            return
+        self._pool.submit(self._linger, connection)
+
+    def _linger(self, connection: socket.socket) -> None:
+        try:
+            util.close_graceful(connection)
+        finally:
+            self._places.release()
+
+
+class _Connection(TConn):
+    """A connection whose graceful close costs the main loop nothing."""
+
+    lingerer: _Lingerer
+
+    def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's own form
+        """Close, lingering elsewhere if asked to."""
+        if graceful:
+            self.sock.settimeout(None)
+            self.lingerer.close(self.sock)
+        else:
+            util.close(self.sock)
+
+
+class Worker(ThreadWorker):
+    """The threaded worker with `_Connection`."""
+
+    def init_process(self) -> None:
+        """Start the lingering pool in the worker, after the fork."""
+        self._lingerer = _Lingerer()
+        super().init_process()
+
+    def enqueue_req(self, conn: Any) -> None:  # noqa: ANN401 - gunicorn's own
+        """Let *conn* close through the pool."""
+        conn.__class__ = _Connection
+        conn.lingerer = self._lingerer
+        super().enqueue_req(conn)

@@ -1,0 +1,19 @@
+"""The metered path: every prediction, whichever way it came in."""
+
+from portal.inference.caller import Caller, allowances_left
+from portal.inference.metering import Call, admitted, metered
+from portal.inference.service import infer
+from portal.inference.snippets import Command, curl_command, curl_commands, sample_of
+
+__all__ = [
+    "Call",
+    "Caller",
+    "Command",
+    "admitted",
+    "allowances_left",
+    "curl_command",
+    "curl_commands",
+    "infer",
+    "metered",
+    "sample_of",
+]

@@ -1,0 +1,58 @@
+"""Whoever asks for a prediction, and what they may still use."""
+
+from dataclasses import dataclass, field
+
+from portal.accounts import User
+from portal.extensions import config, parts
+from portal.keys import ApiKey
+from portal.limits import DEFAULT_PLAN, Allowance
+from portal.usage import Surface
+
+ANONYMOUS_CONCURRENCY = 1
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever asks for a prediction.
+
+    Attributes:
+        surface: The way in.
+        network: What limits per address count.
+        user: None for a visitor.
+        api_key: None in the playground.
+        user_id, api_key_id: Of these. A rollback makes rows forget what they
+            hold, and a database that was just lost can't be asked again.
+    """
+
+    surface: Surface
+    network: str
+    user: User | None = None
+    api_key: ApiKey | None = None
+    user_id: int | None = field(init=False)
+    api_key_id: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep the ids."""
+        api_key_id = self.api_key.id if self.api_key else None
+        object.__setattr__(self, "user_id", self.user.id if self.user else None)
+        object.__setattr__(self, "api_key_id", api_key_id)
+
+    @property
+    def limit_key(self) -> str:
+        """What rates and slots are counted for: a user's keys all together."""
+        return f"user:{self.user_id}" if self.user else f"address:{self.network}"
+
+    @property
+    def rate(self) -> str:
+        """The rate that holds, in Flask-Limiter's notation."""
+        return DEFAULT_PLAN.rate if self.user else config().anonymous_rate
+
+    @property
+    def concurrency(self) -> int:
+        """How many predictions may run at the same time."""
+        return DEFAULT_PLAN.concurrency if self.user else ANONYMOUS_CONCURRENCY
+
+
+def allowances_left(caller: Caller) -> tuple[Allowance, ...]:
+    """Return what *caller* has left of each rate; counts nothing."""
+    return parts().rates.left(caller.rate, "predict", caller.limit_key)

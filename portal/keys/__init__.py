@@ -1,0 +1,38 @@
+"""API keys: issued, authenticated, listed and revoked."""
+
+from portal.keys.errors import KeyRefused, KeysExhausted, UserUnverified
+from portal.keys.lifetimes import DEFAULT_LIFETIME, parse_lifetime
+from portal.keys.secrets import has_valid_form, make_secret
+from portal.keys.service import (
+    IssuedKey,
+    active_count,
+    authenticate,
+    find,
+    find_by_prefix,
+    issue,
+    list_all,
+    list_of,
+    revoke,
+)
+from portal.keys.tables import ApiKey, Scope
+
+__all__ = [
+    "DEFAULT_LIFETIME",
+    "ApiKey",
+    "IssuedKey",
+    "KeyRefused",
+    "KeysExhausted",
+    "Scope",
+    "UserUnverified",
+    "active_count",
+    "authenticate",
+    "find",
+    "find_by_prefix",
+    "has_valid_form",
+    "issue",
+    "list_all",
+    "list_of",
+    "make_secret",
+    "parse_lifetime",
+    "revoke",
+]

@@ -1,0 +1,115 @@
+"""`flask keys`: create, list and revoke keys from the command line."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from portal import accounts, keys
+from portal.db import db
+from portal.errors import Invalid
+from portal.keys.lifetimes import check_lifetime
+from portal.limits import DEFAULT_PLAN
+from portal.web.commands import CommandGroup, refusals_end_with_1
+
+group = CommandGroup("keys", help="Create, list and revoke API keys.")
+
+
+class Lifetime(click.ParamType[timedelta]):
+    """A duration such as ``30d``."""
+
+    name = "duration"
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> timedelta:
+        """Return the duration, or end with exit status 2 and a sentence."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            lifetime = keys.parse_lifetime(str(value))
+            check_lifetime(lifetime, max_days=DEFAULT_PLAN.max_key_days)
+        except Invalid as invalid:
+            self.fail(str(invalid), param, ctx)
+        return lifetime
+
+
+@group.command()
+@click.option("--email", required=True, help="Whose key it is.")
+@click.option("--name", required=True, help="What the key is for.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([str(scope) for scope in keys.Scope]),
+    default=[str(keys.Scope.PREDICT)],
+    show_default=True,
+    help="What the key may do; may be given more than once.",
+)
+@click.option(
+    "--expires-in",
+    type=Lifetime(),
+    default="90d",
+    show_default=True,
+    help="Such as 10m, 12h or 30d.",
+)
+@refusals_end_with_1
+def create(
+    email: str, name: str, scopes: tuple[str, ...], expires_in: timedelta
+) -> None:
+    """Print a new key, and nothing else."""
+    issued = keys.issue(
+        accounts.find_by_email(email),
+        name=name,
+        scopes=[keys.Scope(scope) for scope in scopes],
+        expires_in=expires_in,
+    )
+    db.session.commit()
+    click.echo(issued.secret)
+
+
+@group.command("list")
+@click.option("--email", help="Only this user's keys.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@refusals_end_with_1
+def list_keys(email: str | None, *, as_json: bool) -> None:
+    """List the keys, the newest first."""
+    found = keys.list_of(accounts.find_by_email(email)) if email else keys.list_all()
+    rows = [_document(api_key) for api_key in found]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        scopes = ",".join(row["scopes"])
+        click.echo(
+            f"{row['prefix']}  {row['status']:<7}  until {row['expires_at']}  "
+            f"{scopes}  {row['email']}  {row['name']}"
+        )
+
+
+@group.command()
+@click.argument("prefix")
+@refusals_end_with_1
+def revoke(prefix: str) -> None:
+    """Revoke the key listed by PREFIX."""
+    api_key = keys.find_by_prefix(prefix)
+    keys.revoke(api_key)
+    db.session.commit()
+    click.echo(f"The key {api_key.prefix} of {api_key.user.email} is revoked.")
+
+
+def _document(api_key: keys.ApiKey) -> dict[str, Any]:
+    expires_at = api_key.expires_at
+    return {
+        "prefix": api_key.prefix,
+        "email": api_key.user.email,
+        "name": api_key.name,
+        "scopes": api_key.scopes,
+        "status": api_key.status,
+        "created_at": api_key.created_at.isoformat(timespec="seconds"),
+        "expires_at": expires_at.isoformat(timespec="seconds") if expires_at else None,
+    }

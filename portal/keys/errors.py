@@ -1,0 +1,34 @@
+"""What a key, or a wish for one, is refused for."""
+
+from portal.errors import Conflict, Forbidden, Unauthenticated
+
+
+class KeyRefused(Unauthenticated):
+    """A secret that opens nothing; the same words whatever the reason."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This key is not valid. It may be mistyped, expired or revoked.",
+            error="invalid_token",
+        )
+
+
+class UserUnverified(Forbidden):
+    """The key's user has not confirmed the address yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Keys need a confirmed address. Open the link that we mailed you, "
+            "or log in and ask for a new one."
+        )
+
+
+class KeysExhausted(Conflict):
+    """As many keys are active as the plan allows."""
+
+    def __init__(self, amount: int) -> None:
+        super().__init__(
+            "You have %(amount)d active keys, the most your plan allows. "
+            "Revoke one, then create another.",
+            amount=amount,
+        )

@@ -1,0 +1,40 @@
+"""How long a key lives, as people write it: ``10m``, ``12h``, ``30d``."""
+
+import re
+from datetime import timedelta
+
+from portal.errors import Invalid
+
+SHORTEST = timedelta(minutes=10)
+DEFAULT_LIFETIME = timedelta(days=90)
+# Five digits can't overflow a timedelta.
+FORM = re.compile(r"([0-9]{1,5})([mhd])", re.ASCII)
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_lifetime(text: str) -> timedelta:
+    """Return the time that *text* stands for.
+
+    Raises:
+        Invalid: It isn't a number and one of the units m, h and d.
+    """
+    parts = FORM.fullmatch(text.strip())
+    if parts is None:
+        raise Invalid(
+            "The life of a key is written like 10m, 12h or 30d.", pointer="/expires_in"
+        )
+    return timedelta(**{UNITS[parts[2]]: int(parts[1])})
+
+
+def check_lifetime(lifetime: timedelta, *, max_days: int) -> None:
+    """Refuse a *lifetime* shorter than ten minutes or longer than *max_days*.
+
+    Raises:
+        Invalid: It is out of these bounds.
+    """
+    if not SHORTEST <= lifetime <= timedelta(days=max_days):
+        raise Invalid(
+            "A key lives between 10 minutes and %(max_days)d days.",
+            pointer="/expires_in",
+            max_days=max_days,
+        )

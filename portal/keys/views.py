@@ -1,0 +1,74 @@
+"""The page of a user's API keys."""
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, url_for
+from flask_login import current_user
+from werkzeug import Response as Redirect
+
+from portal import keys
+from portal.accounts.login import login_required
+from portal.db import db
+from portal.errors import Invalid
+from portal.keys.forms import KeyForm
+from portal.limits import DEFAULT_PLAN
+from portal.web import render, see_other
+
+bp = Blueprint("keys", __name__, url_prefix="/keys")
+
+
+@bp.get("")
+@login_required
+def index() -> Response:
+    """Show the user's keys."""
+    return _page(KeyForm(formdata=None))
+
+
+@bp.post("")
+@login_required
+def create() -> Response:
+    """Create a key and show its secret, this once."""
+    form = KeyForm()
+    if not form.validate():
+        return _page(form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    try:
+        issued = keys.issue(
+            current_user,
+            name=form.name.data or "",
+            expires_in=form.lifetime,
+            actor_id=current_user.id,
+        )
+    except (Invalid, keys.KeysExhausted) as refusal:
+        db.session.rollback()
+        form.show(refusal)
+        return _page(form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    db.session.commit()
+    return _page(KeyForm(formdata=None), HTTPStatus.CREATED, secret=issued.secret)
+
+
+# A larger number is no id that the database can hold.
+@bp.post("/<int(max=2147483647):key_id>/revocation")
+@login_required
+def revoke(key_id: int) -> Redirect:
+    """Revoke one of the user's keys."""
+    api_key = keys.find(key_id, owner=current_user)
+    keys.revoke(api_key, actor_id=current_user.id)
+    db.session.commit()
+    return see_other(url_for("keys.index"))
+
+
+def _page(
+    form: KeyForm, status: HTTPStatus = HTTPStatus.OK, *, secret: str = ""
+) -> Response:
+    response = render(
+        "keys/index.html",
+        fragment="keys/_keys.html",
+        status=status,
+        form=form,
+        keys=keys.list_of(current_user),
+        is_full=keys.active_count(current_user) >= DEFAULT_PLAN.max_keys,
+        max_keys=DEFAULT_PLAN.max_keys,
+        secret=secret,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response

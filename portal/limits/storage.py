@@ -1,0 +1,146 @@
+"""Where limits are counted: Redis, and this process while Redis is away.
+
+Registered with the `limits` library (which Flask-Limiter uses) under the
+scheme ``portal``. A lost Redis never fails a request: each worker counts for
+itself, and Redis is tried again after `RETRY_AFTER_S`.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import redis
+import structlog
+from limits.storage import RedisStorage, Storage
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+RETRY_AFTER_S = 1.0
+SOCKET_TIMEOUT_S = 0.3
+PRUNE_ABOVE_KEYS = 10_000
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+def redis_options() -> dict[str, Any]:
+    """Return the options of every Redis client here: fail fast, never repeat."""
+    return {
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+class LocalCounters:
+    """Fixed-window counters of this process, exact under threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, tuple[int, float]] = {}
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Add *amount* and return the sum; a new window lasts *expiry* seconds."""
+        with self._lock:
+            now = time.time()
+            count, ends_at = self._counts.get(key, (0, 0.0))
+            if ends_at <= now:
+                count, ends_at = 0, now + expiry
+                self._prune(now)
+            self._counts[key] = (count + amount, ends_at)
+            return count + amount
+
+    def get(self, key: str) -> int:
+        """Return the count of the running window."""
+        count, ends_at = self._counts.get(key, (0, 0.0))
+        return count if ends_at > time.time() else 0
+
+    def get_expiry(self, key: str) -> float:
+        """Return when the window ends, as a UNIX time in seconds."""
+        now = time.time()
+        return max(self._counts.get(key, (0, now))[1], now)
+
+    def clear(self, key: str) -> None:
+        """Forget *key*."""
+        with self._lock:
+            self._counts.pop(key, None)
+
+    def reset(self) -> int:
+        """Forget everything; return how many keys there were."""
+        with self._lock:
+            known = len(self._counts)
+            self._counts.clear()
+            return known
+
+    def _prune(self, now: float) -> None:
+        if len(self._counts) > PRUNE_ABOVE_KEYS:
+            self._counts = {k: v for k, v in self._counts.items() if v[1] > now}
+
+
+class FailoverStorage(Storage):
+    """Redis when it answers, this process when it doesn't (or isn't used)."""
+
+    STORAGE_SCHEME = ["portal"]  # noqa: RUF012 - the library's own form
+
+    def __init__(
+        self,
+        uri: str | None = None,
+        wrap_exceptions: bool = False,  # noqa: FBT001, FBT002 - the library's own form
+        *,
+        redis_url: str = "",
+        **options: float | str | bool,
+    ) -> None:
+        super().__init__(uri, wrap_exceptions, **options)
+        self.local = LocalCounters()
+        self.redis = RedisStorage(redis_url, **redis_options()) if redis_url else None
+        self._redis_lost_at = -RETRY_AFTER_S
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What may be raised: nothing that is expected."""
+        return redis.RedisError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Add *amount* to *key* and return the sum."""
+        return self._either(
+            lambda s: s.incr(key, expiry, amount),
+            lambda: self.local.incr(key, expiry, amount),
+        )
+
+    def get(self, key: str) -> int:
+        """Return the count of *key*."""
+        return self._either(lambda s: s.get(key), lambda: self.local.get(key))
+
+    def get_expiry(self, key: str) -> float:
+        """Return when the window of *key* ends, as a UNIX time in seconds."""
+        return self._either(
+            lambda s: s.get_expiry(key), lambda: self.local.get_expiry(key)
+        )
+
+    def clear(self, key: str) -> None:
+        """Forget *key*."""
+        self.local.clear(key)
+        self._either(lambda s: s.clear(key), lambda: None)
+
+    def reset(self) -> int | None:
+        """Forget every key of this portal."""
+        known = self.local.reset()
+        return self._either(lambda s: s.reset(), lambda: known)
+
+    def check(self) -> bool:
+        """Whether limits are counted where they should be."""
+        try:
+            return self.redis is None or self.redis.check()
+        except redis.RedisError:
+            return False
+
+    def _either(self, shared: Callable[[RedisStorage], T], local: Callable[[], T]) -> T:
+        now = time.monotonic()
+        if self.redis is None or now - self._redis_lost_at < RETRY_AFTER_S:
+            return local()
+        try:
+            return shared(self.redis)
+        except (redis.RedisError, OSError) as error:
+            self._redis_lost_at = now
+            log.warning("limits.redis_lost", error=type(error).__name__)
+            return local()

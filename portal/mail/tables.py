@@ -1,0 +1,48 @@
+"""The outbox: every message, from its cause to the server's answer."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.db import Base, now
+
+
+class MessageState(StrEnum):
+    """What became of a message."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    REFUSED = "refused"  # for good: the server said 5xx, or time ran out
+
+
+class OutgoingMessage(Base):
+    """One e-mail, kept in the same transaction as its cause.
+
+    Attributes:
+        kind: Which message: ``verify-address`` …
+        message_id: The Message-ID header, the same on every try.
+        next_try_at: Not before then.
+        claimed_until: A worker is at it until then.
+        reply: The server's last answer, or why it could not be asked.
+        logged_at: When its text was logged, as no SMTP server is set.
+    """
+
+    __tablename__ = "outgoing_messages"
+    __table_args__ = (Index("ix_outgoing_messages_due", "state", "next_try_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    to_address: Mapped[str] = mapped_column(String(320))
+    subject: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str] = mapped_column(Text)
+    message_id: Mapped[str] = mapped_column(String(120), unique=True)
+    state: Mapped[str] = mapped_column(String(20), default=MessageState.QUEUED)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_try_at: Mapped[datetime] = mapped_column(default=now)
+    claimed_until: Mapped[datetime | None]
+    reply: Mapped[str] = mapped_column(String(500), default="")
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    sent_at: Mapped[datetime | None]
+    logged_at: Mapped[datetime | None]

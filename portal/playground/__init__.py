@@ -1,0 +1,1 @@
+"""Gallery and model pages: where a person tries a model."""

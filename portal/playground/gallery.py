@@ -1,0 +1,91 @@
+"""What the gallery shows of a model: an example, from input to output."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from portal import catalog
+from portal.catalog import Model, ModelVersion
+from portal.extensions import config
+from portal.playground.examples import example_texts, example_url, image_input
+
+CARD_LINES = 3
+CARD_CHARS = 60
+LIKELY = 0.001  # labels below are not worth a place in the gallery
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model in the gallery."""
+
+    name: str
+    title: str
+    summary: str
+    task: str
+    is_online: bool
+    median_ms: float | None
+    example_image_url: str | None
+    example_input: str
+    example_lines: list[str]
+    example_labels: list[dict[str, Any]]
+
+
+def card(model: Model) -> Card:
+    """Return *model* as the gallery shows it."""
+    version = model.live
+    result = version.example_result
+    return Card(
+        name=model.name,
+        title=version.title,
+        summary=version.summary,
+        task=version.task,
+        is_online=is_online(version),
+        median_ms=result["timings_ms"]["total"] if result else None,
+        example_image_url=_example_image_url(version),
+        example_input=_example_input(version),
+        example_lines=_example_lines(result["outputs"]) if result else [],
+        example_labels=_example_labels(result["outputs"]) if result else [],
+    )
+
+
+def is_online(version: ModelVersion) -> bool:
+    """Whether the files of *version* are where they should be."""
+    spec = catalog.version_spec(version, config())
+    return all(path.is_file() for path in spec.files.values())
+
+
+def _example_image_url(version: ModelVersion) -> str | None:
+    image = image_input(version)
+    if image and catalog.examples_of(version):
+        return example_url(version, 1, image)
+    return None
+
+
+def _example_input(version: ModelVersion) -> str:
+    """Return the first example in a few words: a file's name, or what is typed."""
+    for text in example_texts(version, 1).values():
+        words = text["filename"] if isinstance(text, dict) else text
+        return words if len(words) <= CARD_CHARS else f"{words[:CARD_CHARS]}…"
+    return ""
+
+
+def _example_lines(outputs: dict[str, Any]) -> list[str]:
+    """Return the first lines of text in a result, for the gallery."""
+    items = _example_items(outputs)
+    return [str(item["text"]) for item in items[:CARD_LINES] if "text" in item]
+
+
+def _example_labels(outputs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the labels of a result that are likely, for the gallery."""
+    items = _example_items(outputs)
+    return [
+        item
+        for item in items[:CARD_LINES]
+        if "label" in item and LIKELY <= (item["score"] or 0) <= 1
+    ]
+
+
+def _example_items(outputs: dict[str, Any]) -> list[dict[str, Any]]:
+    for value in outputs.values():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            return value
+    return []

@@ -1,0 +1,1 @@
+"""The developer pages: the first call, every model, every error."""

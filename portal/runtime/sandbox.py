@@ -1,0 +1,78 @@
+"""Runs one of our own modules in a child process with limits.
+
+A small model file may ask for 40 GB or run for ever, so nothing strange is
+loaded in a process that serves. The child has an empty working directory, since
+onnxruntime would read external data from there, and none of the settings.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from portal.config import ROOT
+from portal.errors import Invalid
+
+TIME_LIMIT_S = 60
+MEMORY_LIMIT_BYTES = 8 * 1024**3
+
+
+class FileRefused(Invalid):
+    """A file that can't be served; the sentence says what to change."""
+
+
+def run_apart(
+    module: str, *arguments: str, name: str, stdin: bytes = b""
+) -> dict[str, Any]:
+    """Run *module* and return the JSON document that it prints.
+
+    Args:
+        module: Its dotted name; it calls `limit_resources` first.
+        arguments: Its command line.
+        name: What sentences call the file.
+        stdin: What it reads.
+
+    Raises:
+        FileRefused: It took too long, or ended without a word; or its document
+            is ``{"refusal": …}``.
+    """
+    with tempfile.TemporaryDirectory() as empty:
+        try:
+            child = subprocess.run(  # noqa: S603 - our own module, no shell
+                [sys.executable, "-m", module, *arguments],
+                cwd=empty,
+                env={"PYTHONPATH": str(ROOT), "PATH": os.defpath},
+                input=stdin,
+                capture_output=True,
+                timeout=TIME_LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            message = "%(name)s was not done within %(limit)d seconds."
+            raise FileRefused(message, name=name, limit=TIME_LIMIT_S) from None
+    try:
+        report: dict[str, Any] = json.loads(child.stdout)
+    except ValueError:
+        message = (
+            "%(name)s made onnxruntime end by itself (exit status %(status)d); "
+            "it may need more than %(limit)d GB of memory."
+        )
+        raise FileRefused(
+            message,
+            name=name,
+            status=child.returncode,
+            limit=MEMORY_LIMIT_BYTES // 1024**3,
+        ) from None
+    if "refusal" in report:
+        raise FileRefused("%(name)s %(why)s", name=name, why=report["refusal"])
+    return report
+
+
+def limit_resources() -> None:
+    """Limit memory and processor time of this process, for good."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (TIME_LIMIT_S, TIME_LIMIT_S))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

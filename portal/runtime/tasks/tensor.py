@@ -1,0 +1,187 @@
+"""`tensor`: any model, tensors in and tensors out.
+
+With labels, an output whose last size is their number also answers as
+`labels`: the scores of the first row, best first. (Where the graph has an output
+of that name already, as `ranked_labels`.)
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from portal.errors import Invalid
+from portal.runtime.declaration import (
+    Description,
+    Input,
+    InputKind,
+    Output,
+    OutputKind,
+)
+from portal.runtime.signature import Signature, TensorSpec
+from portal.runtime.tasks.base import Settings, Task, TaskRefused
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+LABELS, RANKED_LABELS = "labels", "ranked_labels"
+
+
+class Tensor(Task[Arrays, Arrays]):
+    """Any model, tensors in and tensors out."""
+
+    name = "tensor"
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: Mapping[str, ort.InferenceSession],
+        files: Mapping[str, bytes],
+    ) -> None:
+        """Take the one session."""
+        del files
+        self._session = sessions["model"]
+        self._signature = settings.signatures["model"]
+        self._labels = settings.labels
+        self._scored = _scored_output(settings)
+
+    @classmethod
+    def describe(cls, settings: Settings) -> Description:
+        """Declare an input and an output per tensor, and the labels if any."""
+        signature = settings.signatures["model"]
+        outputs = [
+            Output(
+                spec.name,
+                OutputKind.TENSOR,
+                _title(spec.name),
+                help=f"{spec.dtype} {spec.shape_text}",
+                tensor=spec,
+            )
+            for spec in signature.outputs
+        ]
+        if settings.labels:
+            if _scored_output(settings) is None:
+                message = (
+                    "There are %(count)d labels, but no output whose last size is "
+                    "%(count)d."
+                )
+                raise TaskRefused(message, count=len(settings.labels))
+            outputs.insert(
+                0,
+                Output(
+                    _labels_name(signature),
+                    OutputKind.LABELS,
+                    "Labels",
+                    help="of the first row",
+                ),
+            )
+        return Description(
+            inputs=tuple(
+                Input(
+                    spec.name,
+                    InputKind.TENSOR,
+                    _title(spec.name),
+                    help=f"{_words(spec)} as nested lists, shape {spec.shape_text} "
+                    f"({spec.dtype})",
+                    tensor=spec,
+                )
+                for spec in signature.inputs
+            ),
+            outputs=tuple(outputs),
+        )
+
+    def preprocess(
+        self, inputs: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> Arrays:
+        """Return the tensors as they came."""
+        del parameters
+        return dict(inputs)
+
+    def infer(self, prepared: Arrays) -> Arrays:
+        """Run the model.
+
+        Raises:
+            Invalid: The model itself refuses the tensors (sizes that must agree
+                with each other, an index out of range).
+        """
+        names = [spec.name for spec in self._signature.outputs]
+        try:
+            values = self._session.run(names, prepared)
+        except Exception as error:
+            # onnxruntime's errors have no class that tells whose fault it was; a
+            # model that loaded and fails on one input was given a wrong one.
+            why = " ".join(str(error).split())[:200]
+            message = "The model could not run on this input: %(why)s"
+            raise Invalid(message, "/inputs", why=why) from error
+        return dict(zip(names, values, strict=True))
+
+    def postprocess(self, raw: Arrays, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return every tensor, and the labels of the first row."""
+        del parameters
+        outputs: dict[str, Any] = {}
+        if self._scored is not None:
+            outputs[_labels_name(self._signature)] = self._rank(raw[self._scored])
+        for spec in self._signature.outputs:
+            outputs[spec.name] = _as_json(raw[spec.name], spec)
+        return outputs
+
+    def _rank(self, scores: "np.ndarray[Any, Any]") -> list[dict[str, Any]]:
+        """Return the labels by score, best first.
+
+        Args:
+            scores: Array of shape ``(…, labels)``; its first row is ranked.
+        """
+        rows = scores.reshape(-1, len(self._labels))
+        if not len(rows):
+            return []
+        row = rows[0]
+        order = np.argsort(-row, kind="stable")
+        return [
+            {"label": self._labels[index], "score": _finite(row[index])}
+            for index in order
+        ]
+
+
+def _scored_output(settings: Settings) -> str | None:
+    """Return the output that the labels name, if any."""
+    if not settings.labels:
+        return None
+    count = len(settings.labels)
+    for spec in settings.signatures["model"].outputs:
+        if spec.shape and spec.shape[-1] == count and spec.dtype.startswith("float"):
+            return spec.name
+    return None
+
+
+def _labels_name(signature: Signature) -> str:
+    taken = {spec.name for spec in signature.outputs}
+    return LABELS if LABELS not in taken else RANKED_LABELS
+
+
+def _as_json(array: "np.ndarray[Any, Any]", spec: TensorSpec) -> dict[str, Any]:
+    """Return the tensor; NaN and infinities, which JSON lacks, become null."""
+    return {
+        "shape": list(array.shape),
+        "datatype": spec.datatype,
+        "data": _without_nan(array).tolist(),
+    }
+
+
+def _without_nan(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return array
+    nullable = array.astype(object)
+    nullable[~np.isfinite(array)] = None
+    return nullable
+
+
+def _finite(value: Any) -> float | None:  # noqa: ANN401 - a numpy scalar
+    number = float(value)
+    return number if np.isfinite(number) else None
+
+
+def _words(spec: TensorSpec) -> str:
+    return {"str": "Texts", "bool": "true and false"}.get(spec.dtype, "Numbers")
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()

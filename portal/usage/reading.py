@@ -1,0 +1,217 @@
+"""Sums of the usage records: per day, model and key. Days are in UTC.
+
+The database sums once, per day, model and key; every other cut is a sum of
+those cells, so the page, the CSV and the API can't disagree.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from typing import Any, Self
+
+from sqlalchemy import Row, case, func, select
+
+from portal.accounts.tables import User
+from portal.catalog.tables import Model
+from portal.db import db, now
+from portal.keys.tables import ApiKey
+from portal.usage.service import Quota, quota
+from portal.usage.tables import Surface, UsageRecord
+
+FIRST_REFUSAL = 400  # statuses from here on are errors
+
+
+@dataclass(frozen=True, order=True)
+class Label:
+    """What a sum is of.
+
+    Attributes:
+        text: A day (ISO), or the name of a model or key.
+        detail: Tells keys of the same name apart: the prefix, with its mark.
+        is_named: False when the text is a word of ours, which pages translate.
+    """
+
+    text: str
+    detail: str = ""
+    is_named: bool = True
+
+
+PLAYGROUND = Label("playground", is_named=False)
+DELETED = Label("deleted", is_named=False)
+UNKNOWN = Label("unknown", is_named=False)
+
+
+@dataclass(frozen=True)
+class UsageSum:
+    """The sum of some usage records.
+
+    Attributes:
+        errors: Of the calls, those answered with a status of 400 or more.
+        playground: Of the calls, those made on a model's page.
+        compute_ms: Computing time of all, in milliseconds.
+        latency_sum_ms: Time to the answer of all, in milliseconds.
+    """
+
+    calls: int = 0
+    errors: int = 0
+    playground: int = 0
+    compute_ms: float = 0
+    latency_sum_ms: float = 0
+
+    @property
+    def api(self) -> int:
+        """Of the calls, those made with a key."""
+        return self.calls - self.playground
+
+    @property
+    def latency_ms(self) -> float:
+        """The average time to an answer, in milliseconds."""
+        return self.latency_sum_ms / self.calls if self.calls else 0
+
+    def __add__(self, other: Self) -> "UsageSum":
+        """Return the sum of both."""
+        return UsageSum(
+            calls=self.calls + other.calls,
+            errors=self.errors + other.errors,
+            playground=self.playground + other.playground,
+            compute_ms=self.compute_ms + other.compute_ms,
+            latency_sum_ms=self.latency_sum_ms + other.latency_sum_ms,
+        )
+
+
+@dataclass(frozen=True)
+class UsageRow:
+    """One line of a table: a label and its sum."""
+
+    label: Label
+    sum: UsageSum
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The sum of one day, model and key."""
+
+    day: Label
+    model: Label
+    key: Label
+    sum: UsageSum
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything the usage page shows."""
+
+    quota: Quota
+    total: UsageSum
+    days: Sequence[UsageRow]
+    models: Sequence[UsageRow]
+    keys: Sequence[UsageRow]
+
+
+def last_days(days: int) -> tuple[date, date]:
+    """Return the first and the last of the last *days* days, today included."""
+    today = now().date()
+    return today - timedelta(days=days - 1), today
+
+
+def summary(user: User, first: date, last: date) -> Summary:
+    """Return the usage of *user* on these days, both inclusive, in every cut."""
+    found = cells(user, first, last)
+    return Summary(
+        quota=quota(user.id),
+        total=sum((cell.sum for cell in found), UsageSum()),
+        days=_by_day(found),
+        models=_by_model(found),
+        keys=_by_key(found),
+    )
+
+
+def by_day(user: User, first: date, last: date) -> Sequence[UsageRow]:
+    """Return a row for each day that had calls, the latest first."""
+    return _by_day(cells(user, first, last))
+
+
+def by_model(user: User, first: date, last: date) -> Sequence[UsageRow]:
+    """Return a row for each model, the most called first."""
+    return _by_model(cells(user, first, last))
+
+
+def by_key(user: User, first: date, last: date) -> Sequence[UsageRow]:
+    """Return a row for each key and the playground, the most used first."""
+    return _by_key(cells(user, first, last))
+
+
+def cells(user: User, first: date, last: date) -> Sequence[Cell]:
+    """Return a row for each day, model and key that had calls, by day."""
+    day = func.date(UsageRecord.created_at)
+    groups = (day, Model.name, ApiKey.name, ApiKey.prefix, UsageRecord.surface)
+    is_error = UsageRecord.status >= FIRST_REFUSAL
+    rows = db.session.execute(
+        select(
+            day.label("day"),
+            Model.name.label("model"),
+            ApiKey.name.label("key"),
+            ApiKey.prefix,
+            UsageRecord.surface,
+            func.count().label("calls"),
+            func.sum(case((is_error, 1), else_=0)).label("errors"),
+            func.sum(UsageRecord.compute_ms).label("compute_ms"),
+            func.sum(UsageRecord.latency_ms).label("latency_sum_ms"),
+        )
+        .outerjoin(Model, Model.id == UsageRecord.model_id)
+        .outerjoin(ApiKey, ApiKey.id == UsageRecord.api_key_id)
+        .where(
+            UsageRecord.user_id == user.id,
+            UsageRecord.created_at >= _midnight(first),
+            UsageRecord.created_at < _midnight(last + timedelta(days=1)),
+        )
+        .group_by(*groups)
+        .order_by(*groups)
+    )
+    return [_cell(row) for row in rows]
+
+
+def _cell(row: Row[Any]) -> Cell:
+    if row.key is not None:
+        key = Label(row.key, f"mp_{row.prefix}…")
+    else:
+        key = PLAYGROUND if row.surface == Surface.PLAYGROUND else DELETED
+    return Cell(
+        day=Label(str(row.day)),
+        model=Label(row.model) if row.model else UNKNOWN,
+        key=key,
+        sum=UsageSum(
+            calls=row.calls,
+            errors=row.errors,
+            playground=row.calls if row.surface == Surface.PLAYGROUND else 0,
+            compute_ms=row.compute_ms,
+            latency_sum_ms=row.latency_sum_ms,
+        ),
+    )
+
+
+def _by_day(found: Iterable[Cell]) -> list[UsageRow]:
+    return _fold(found, lambda cell: cell.day)[::-1]
+
+
+def _by_model(found: Iterable[Cell]) -> list[UsageRow]:
+    rows = _fold(found, lambda cell: cell.model)
+    return sorted(rows, key=lambda row: -row.sum.calls)
+
+
+def _by_key(found: Iterable[Cell]) -> list[UsageRow]:
+    rows = _fold(found, lambda cell: cell.key)
+    return sorted(rows, key=lambda row: -row.sum.calls)
+
+
+def _fold(found: Iterable[Cell], label_of: Callable[[Cell], Label]) -> list[UsageRow]:
+    """Sum the cells of each label, in the order of the labels."""
+    return [
+        UsageRow(label, sum((cell.sum for cell in group), UsageSum()))
+        for label, group in groupby(sorted(found, key=label_of), label_of)
+    ]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC)

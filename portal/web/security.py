@@ -1,0 +1,85 @@
+"""The headers that every answer carries, and the hosts the portal answers to."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.sansio.utils import host_is_trusted
+
+from portal.config import Config
+from portal.errors import Malformed
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # Flask-WTF checks the Referer over TLS, so it must reach our own site.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), microphone=(), payment=()",
+}
+HSTS = "max-age=31536000; includeSubDomains"
+ANY_HOST = ("/healthz", "/readyz")
+STATIC_MAX_AGE_S = 31536000
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Trust the configured proxies and hosts only; add the headers."""
+    if config.trusted_proxies:
+        count = config.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
+        )
+
+    @app.before_request
+    def refuse_other_hosts() -> None:
+        if request.path in ANY_HOST:
+            return
+        if not is_allowed(request.environ.get("HTTP_HOST", ""), config.allowed_hosts):
+            raise Malformed("This portal does not answer to that host name.")
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if config.is_https:
+            response.headers["Strict-Transport-Security"] = HSTS
+        _say_how_long_to_keep(response)
+        return response
+
+
+def is_allowed(host: str, allowed: Iterable[str]) -> bool:
+    """Whether the Host header *host* names one of *allowed*, whatever its port.
+
+    Werkzeug checks its letters; its own comparison knows neither capitals nor
+    IPv6 addresses.
+    """
+    return host_is_trusted(host) and _name_of(host) in map(_name_of, allowed)
+
+
+def _name_of(host: str) -> str:
+    """Return *host* without its port, as browsers write it."""
+    name = host.lower()
+    if name.startswith("["):
+        return name.partition("]")[0]
+    name = name.partition(":")[0]
+    return name if name.isascii() else name.encode("idna").decode()
+
+
+def _say_how_long_to_keep(response: Response) -> None:
+    """Let versioned static files be kept for a year, and pages not at all."""
+    is_there = response.status_code < HTTPStatus.BAD_REQUEST
+    if request.endpoint == "static" and is_there:
+        if request.args.get("v"):
+            response.cache_control.no_cache = None
+            response.cache_control.public = True
+            response.cache_control.immutable = True
+            response.cache_control.max_age = STATIC_MAX_AGE_S
+    elif "Cache-Control" not in response.headers:
+        # Pages depend on who is logged in; none may be kept by a cache.
+        response.headers["Cache-Control"] = "no-store"

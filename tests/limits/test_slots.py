@@ -1,0 +1,129 @@
+"""How many calls of one caller run at the same time."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+import time_machine
+
+from portal.limits import Slots, SlotsTaken
+from portal.limits.slots import LEASE_S
+
+
+@pytest.fixture(params=["local", "redis"])
+def slots(request):
+    """Return the slots of one worker, without and with a Redis."""
+    if request.param == "local":
+        return Slots()
+    server = request.getfixturevalue("redis_server")
+    server.flush()
+    return Slots(server.url)
+
+
+def test_as_many_run_as_may_and_the_next_is_refused(slots):
+    first, second, third = (slots.hold("ada", 2) for _ in range(3))
+
+    with first, second, pytest.raises(SlotsTaken) as refused, third:
+        pass
+
+    assert refused.value.policy == "concurrency"
+    assert refused.value.headers["Retry-After"] == "1"
+    assert "You have 2 running already" in str(refused.value)
+
+
+def test_a_slot_is_given_back_when_the_call_ends(slots):
+    for _ in range(5):
+        with slots.hold("ada", 1):
+            pass
+
+    with slots.hold("ada", 1):
+        assert True
+
+
+def test_a_slot_is_given_back_after_an_exception(slots):
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError), slots.hold("ada", 1):
+            raise ZeroDivisionError
+
+    with slots.hold("ada", 1), pytest.raises(SlotsTaken), slots.hold("ada", 1):
+        pass
+
+
+def test_a_refusal_takes_no_slot(slots):
+    with slots.hold("ada", 1):
+        for _ in range(5):
+            with pytest.raises(SlotsTaken), slots.hold("ada", 1):
+                pass
+
+    with slots.hold("ada", 2), slots.hold("ada", 2):
+        pass
+
+
+def test_callers_do_not_take_each_others_slots(slots):
+    hers, his, another = (slots.hold(owner, 1) for owner in ("ada", "bob", "bob"))
+
+    with hers, his, pytest.raises(SlotsTaken), another:
+        pass
+
+
+def test_of_many_at_once_exactly_as_many_run_as_may(slots):
+    everybody = threading.Barrier(20)
+
+    def call(_):
+        everybody.wait(10)
+        try:
+            with slots.hold("ada", 3):
+                everybody.wait(10)
+        except SlotsTaken:
+            everybody.wait(10)
+            return "refused"
+        return "ran"
+
+    with ThreadPoolExecutor(20) as threads:
+        outcomes = list(threads.map(call, range(20)))
+
+    assert sorted(outcomes) == ["ran"] * 3 + ["refused"] * 17
+
+
+def test_slots_are_shared_between_workers(redis_server):
+    redis_server.flush()
+    one, other = Slots(redis_server.url), Slots(redis_server.url)
+
+    with one.hold("ada", 1), pytest.raises(SlotsTaken), other.hold("ada", 1):
+        pass
+
+    with other.hold("ada", 1), pytest.raises(SlotsTaken), one.hold("ada", 1):
+        pass
+
+
+def test_the_slot_of_a_worker_that_died_is_free_again_after_its_lease(redis_server):
+    redis_server.flush()
+    dead, alive = Slots(redis_server.url), Slots(redis_server.url)
+    abandoned = dead.hold("ada", 1)
+    with time_machine.travel(time.time()) as clock:
+        abandoned.__enter__()
+        clock.shift(LEASE_S - 5)
+        with pytest.raises(SlotsTaken), alive.hold("ada", 1):
+            pass
+
+        clock.shift(10)
+        with alive.hold("ada", 1):
+            held = True
+
+    assert held
+
+
+def test_redis_forgets_a_caller_without_running_calls(redis_server):
+    redis_server.flush()
+    slots = Slots(redis_server.url)
+    with redis.Redis.from_url(redis_server.url) as client:
+        with slots.hold("ada", 1):
+            (key,) = client.keys("*")
+            lease_ms = client.pttl(key)
+
+        left = client.keys("*")
+
+    assert 0 < lease_ms <= (LEASE_S + 1) * 1000
+    assert left == []

@@ -1,0 +1,192 @@
+"""Who may do what: every route, for a fixed cast of roles."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal import catalog
+from portal.config import ROOT, Config
+from portal.db import db, now
+from tests.factories import log_in, make_key, make_user
+from tests.pages import csrf_token
+
+CAST = ("visitor", "unverified", "user", "publisher", "owner", "suspended")
+TO_LOGIN = 303
+# What each of CAST is answered, in that order. A form without its token is 400
+# for whoever gets as far as the form.
+PAGES = {
+    "/": (200, 200, 200, 200, 200, 200),
+    "/models/shared": (200, 200, 200, 200, 200, 200),
+    "/models/hidden": (200, 200, 200, 200, 200, 200),
+    "/models/secret": (404, 404, 404, 404, 200, 404),
+    "/models/gone": (404, 404, 404, 404, 404, 404),
+    "/models/shared/examples/1/features": (404, 404, 404, 404, 404, 404),
+    "/docs": (200, 200, 200, 200, 200, 200),
+    "/docs/errors": (200, 200, 200, 200, 200, 200),
+    "/docs/models/shared": (200, 200, 200, 200, 200, 200),
+    "/docs/models/secret": (404, 404, 404, 404, 200, 404),
+    "/signup": (200, 303, 303, 303, 303, 200),
+    "/login": (200, 303, 303, 303, 303, 200),
+    "/logout": (405, 405, 405, 405, 405, 405),
+    "/verify-email": (200, 200, 303, 303, 303, 200),
+    "/verify-email/nonsense": (404, 404, 404, 404, 404, 404),
+    "/reset-password/nonsense": (404, 404, 404, 404, 404, 404),
+    "/setup/nonsense": (404, 404, 404, 404, 404, 404),
+    "/account": (TO_LOGIN, 200, 200, 200, 200, TO_LOGIN),
+    "/account/password": (405, 405, 405, 405, 405, 405),
+    "/account/sessions/ending": (405, 405, 405, 405, 405, 405),
+    "/keys": (TO_LOGIN, 200, 200, 200, 200, TO_LOGIN),
+    "/keys/1/revocation": (405, 405, 405, 405, 405, 405),
+    "/usage": (TO_LOGIN, 200, 200, 200, 200, TO_LOGIN),
+    "/usage.csv": (TO_LOGIN, 200, 200, 200, 200, TO_LOGIN),
+    "/api/v1/me": (401, 401, 401, 401, 401, 401),
+    "/api/v1/models": (200, 200, 200, 200, 200, 200),
+    "/api/v1/models/shared": (200, 200, 200, 200, 200, 200),
+    "/api/v1/models/secret": (404, 404, 404, 404, 404, 404),
+    "/api/v1/models/shared/predict": (405, 405, 405, 405, 405, 405),
+    "/api/v1/models/shared/versions/1/predict": (405, 405, 405, 405, 405, 405),
+    "/models/shared/predictions": (405, 405, 405, 405, 405, 405),
+    "/healthz": (200, 200, 200, 200, 200, 200),
+    "/readyz": (200, 200, 200, 200, 200, 200),
+    "/account/x.css": (404, 404, 404, 404, 404, 404),
+    "/.env": (404, 404, 404, 404, 404, 404),
+    "/.git/config": (404, 404, 404, 404, 404, 404),
+}
+
+
+@pytest.fixture
+def cast(app: Flask, config: Config) -> dict[str, FlaskClient]:
+    """Return a browser for each of the cast, on a portal with four models."""
+    for name, visibility in {
+        "shared": "public",
+        "hidden": "unlisted",
+        "secret": "private",
+        "gone": "public",
+    }.items():
+        overrides = catalog.Overrides(name=name, visibility=visibility)
+        catalog.publish(ROOT / "bundled/iris", config=config, overrides=overrides)
+    catalog.withdraw(catalog.find_any("gone"))
+    db.session.commit()
+    browsers = {who: app.test_client() for who in CAST}
+    for who in CAST[1:]:
+        role = who if who in {"publisher", "owner"} else "user"
+        user = make_user(
+            f"{who}@example.org", role=role, is_verified=who != "unverified"
+        )
+        log_in(browsers[who], user)
+        if who == "suspended":
+            user.suspended_at = now()
+            db.session.commit()
+    return browsers
+
+
+def test_every_page_for_everybody(cast: dict[str, FlaskClient]) -> None:
+    answers = {
+        path: tuple(cast[who].get(path).status_code for who in CAST) for path in PAGES
+    }
+
+    assert answers == PAGES
+
+
+def test_a_fragment_is_guarded_like_its_page(cast: dict[str, FlaskClient]) -> None:
+    htmx = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+    for path, statuses in PAGES.items():
+        for who, status in zip(CAST, statuses, strict=True):
+            answer = cast[who].get(path, headers=htmx)
+            if status == TO_LOGIN and path not in {
+                "/signup",
+                "/login",
+                "/verify-email",
+            }:
+                assert answer.status_code == 204, (path, who)
+                assert answer.headers["HX-Redirect"].startswith("/login?next=")
+            else:
+                assert answer.status_code == status, (path, who)
+
+
+def test_no_route_is_forgotten(app: Flask) -> None:
+    adapter = app.url_map.bind("localhost")
+    covered = set()
+    for path in PAGES:
+        for method in ("GET", "POST"):
+            if adapter.test(path, method=method):
+                covered.add(adapter.match(path, method=method)[0])
+
+    known = {rule.endpoint for rule in app.url_map.iter_rules()} - {"static"}
+
+    assert known - covered == set()
+
+
+def test_no_form_is_taken_without_its_token(cast: dict[str, FlaskClient]) -> None:
+    for path in (
+        "/signup",
+        "/login",
+        "/logout",
+        "/keys",
+        "/keys/1/revocation",
+        "/account/password",
+        "/account/sessions/ending",
+        "/models/shared/predictions",
+    ):
+        assert cast["user"].post(path).status_code == 400, path
+
+
+def test_a_stranger_does_not_see_the_key_of_somebody_else(
+    app: Flask, cast: dict[str, FlaskClient]
+) -> None:
+    api_key, _ = make_key(make_user("other@example.org"))
+    token = csrf_token(cast["user"], "/keys")
+
+    answer = cast["user"].post(
+        f"/keys/{api_key.id}/revocation", data={"csrf_token": token}
+    )
+
+    assert answer.status_code == 404
+    assert not api_key.is_revoked
+    assert api_key.prefix not in cast["user"].get("/keys").text
+
+
+def test_a_private_model_answers_its_owner_and_no_other_key(
+    app: Flask, cast: dict[str, FlaskClient]
+) -> None:
+    boss = make_user("boss@example.org", role="owner")
+    document = {"inputs": {"features": [[5.1, 3.5, 1.4, 0.2]]}}
+    path = "/api/v1/models/secret/predict"
+
+    def predict(secret: str) -> int:
+        headers = {"Authorization": f"Bearer {secret}"}
+        return app.test_client().post(path, json=document, headers=headers).status_code
+
+    assert predict(make_key(boss)[1]) == 200
+    assert predict(make_key(make_user("other@example.org"))[1]) == 404
+
+
+def test_the_api_takes_no_login_cookie(cast: dict[str, FlaskClient]) -> None:
+    document = {"inputs": {"features": [[5.1, 3.5, 1.4, 0.2]]}}
+
+    answer = cast["owner"].post("/api/v1/models/shared/predict", json=document)
+
+    assert answer.status_code == 401
+
+
+def test_signing_up_gives_no_rights_that_a_form_asks_for(
+    app: Flask, client: FlaskClient
+) -> None:
+    from portal import accounts  # noqa: PLC0415 - after the app is made
+
+    fields = {
+        "csrf_token": csrf_token(client, "/signup"),
+        "email": "eve@example.org",
+        "password": "seven wonderful otters",
+        "role": "owner",
+        "verified_at": "2020-01-01",
+        "is_first_owner": "1",
+    }
+
+    client.post("/signup", data=fields)
+
+    eve = accounts.find_by_email("eve@example.org")
+    assert eve.role == "user"
+    assert not eve.is_verified
+    assert not eve.is_first_owner
