@@ -22,6 +22,8 @@ class Caller:
         api_key: None in the playground.
         user_id, api_key_id: Of these. A rollback makes rows forget what they
             hold, and a database that was just lost can't be asked again.
+        has_plan: Whether the user's plan holds. Anybody may sign up with any
+            address, so until it is verified the limits of a visitor hold.
     """
 
     surface: Surface
@@ -30,27 +32,30 @@ class Caller:
     api_key: ApiKey | None = None
     user_id: int | None = field(init=False)
     api_key_id: int | None = field(init=False)
+    has_plan: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keep the ids."""
+        """Keep what the limits need."""
         api_key_id = self.api_key.id if self.api_key else None
         object.__setattr__(self, "user_id", self.user.id if self.user else None)
         object.__setattr__(self, "api_key_id", api_key_id)
+        has_plan = self.user is not None and self.user.is_verified
+        object.__setattr__(self, "has_plan", has_plan)
 
     @property
     def limit_key(self) -> str:
         """What rates and slots are counted for: a user's keys all together."""
-        return f"user:{self.user_id}" if self.user else f"address:{self.network}"
+        return f"user:{self.user_id}" if self.has_plan else f"address:{self.network}"
 
     @property
     def rate(self) -> str:
         """The rate that holds, in Flask-Limiter's notation."""
-        return DEFAULT_PLAN.rate if self.user else config().anonymous_rate
+        return DEFAULT_PLAN.rate if self.has_plan else config().anonymous_rate
 
     @property
     def concurrency(self) -> int:
         """How many predictions may run at the same time."""
-        return DEFAULT_PLAN.concurrency if self.user else ANONYMOUS_CONCURRENCY
+        return DEFAULT_PLAN.concurrency if self.has_plan else ANONYMOUS_CONCURRENCY
 
 
 def allowances_left(caller: Caller) -> tuple[Allowance, ...]:

@@ -73,7 +73,7 @@ def admitted(call: Call) -> Iterator[None]:
     except RateExceeded as refusal:
         call.allowances = refusal.allowances
         raise
-    if caller.user_id is not None:
+    if caller.has_plan and caller.user_id is not None:
         usage.check_quota(caller.user_id)
     with parts().slots.hold(caller.limit_key, caller.concurrency):
         yield

@@ -322,6 +322,20 @@ def test_who_is_logged_in_runs_on_the_own_plan(client):
         assert quota_used(ada) == 11
 
 
+def test_an_unverified_user_runs_on_the_limits_of_a_visitor(app, client):
+    log_in(client, make_user("new@example.org", is_verified=False))
+    other = app.test_client()
+    log_in(other, make_user("newer@example.org", is_verified=False))
+
+    with time_machine.travel(NOON, tick=False):
+        found = [run(client, features=SETOSA).status_code for _ in range(10)]
+        refused = run(other, features=SETOSA)
+
+    assert found == [200] * 10
+    assert refused.status_code == 429
+    assert "Confirm your address" in refused.text
+
+
 def test_runs_and_calls_with_keys_count_together(client):
     ada = user()
     _, secret = make_key(ada)
