@@ -51,6 +51,8 @@ def example_texts(version: ModelVersion, number: int) -> dict[str, Any]:
                     "filename": value["name"],
                     "size_bytes": value["size_bytes"],
                     "type": value["type"],
+                    "width": value.get("width"),
+                    "height": value.get("height"),
                     "url": example_url(version, number, declared.name)
                     if declared.kind is InputKind.IMAGE
                     else None,

@@ -103,6 +103,13 @@ def test_an_example_with_a_file_shows_its_name_and_size(client):
     assert 'src="/models/ocr/examples/2/image?v=' in page.text
 
 
+def test_an_example_with_a_picture_shows_its_pixels(client):
+    page = client.get("/models/ocr?example=3").text
+
+    assert "signpost.png" in page
+    assert "1200 × 800 px" in page
+
+
 @pytest.mark.parametrize("number", ["0", "4", "99999", "-1", "x", "1e3", "٣", ""])
 def test_an_example_that_is_not_there_leaves_the_form_empty(client, number):
     page = client.get("/models/iris", query_string={"example": number})
