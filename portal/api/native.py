@@ -85,18 +85,18 @@ def predict(name: str, number: int | None = None) -> Response:
 
 
 def _predict(call: Call, name: str, number: int | None) -> Response:
-    require_scope(call.caller, Scope.PREDICT)
-    found = catalog.find_model(name, viewer=call.caller.user)
-    call.version = version = catalog.find_version(found, number)
-    add_fields(model=found.name, version=version.number)
-    answer: dict[str, Any] = {
-        "id": call.request_id,
-        "model": found.name,
-        "version": version.number,
-    }
-    description = version.description
+    # The limits come first: a call for a model that isn't there costs a record, too.
     with inference.admitted(call):
-        inputs, parameters = read_prediction_request(description)
+        require_scope(call.caller, Scope.PREDICT)
+        found = catalog.find_model(name, viewer=call.caller.user)
+        call.version = version = catalog.find_version(found, number)
+        add_fields(model=found.name, version=version.number)
+        answer: dict[str, Any] = {
+            "id": call.request_id,
+            "model": found.name,
+            "version": version.number,
+        }
+        inputs, parameters = read_prediction_request(version.description)
         prediction = inference.infer(call, inputs, parameters)
     return _json(
         {

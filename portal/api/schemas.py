@@ -50,6 +50,9 @@ def _read_multipart(description: Description) -> tuple[Values, Values]:
         raise Malformed(message)
     names = [name for name, _ in fields.items(multi=True)]
     names += [name for name, _ in files.items(multi=True)]
+    if not all(names):
+        message = "The multipart body can't be read: a part of it has no name."
+        raise Malformed(message)
     _refuse_doubles(names)
     given: dict[str, str | FileStorage] = {**fields.to_dict(), **files.to_dict()}
     _refuse_unknown(given, description)

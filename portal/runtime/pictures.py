@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from portal.errors import Invalid, UnsupportedType
 
@@ -20,15 +20,28 @@ SIGNATURES = (
     (b"GIF89a", "a GIF"),
     (b"II*\x00", "a TIFF"),
     (b"MM\x00*", "a TIFF"),
+    (b"II+\x00", "a TIFF"),
+    (b"MM\x00+", "a TIFF"),
     (b"8BPS", "a Photoshop file"),
     (b"\x00\x00\x01\x00", "an icon (ICO)"),
     (b"\xff\x0a", "a JPEG XL"),
     (b"\x00\x00\x00\x0cJXL ", "a JPEG XL"),
     (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000"),
     (b"%PDF-", "a PDF"),
 )
 BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF"}
 HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+# EXIF's orientation → how the pixels are turned upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -53,13 +66,13 @@ def decode(content: bytes, *, name: str, pointer: str) -> "np.ndarray[Any, Any]"
         raise Invalid(message, pointer, name=name)
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large pictures (the limit below is ours) and of
-            # damaged EXIF data, which is then left out.
+            # Pillow warns of large pictures (the limit below is ours) and of some
+            # damaged EXIF data.
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(content), formats=FORMATS)
             _check_size(image, name, pointer)
             image.load()
-            return _as_rgb(ImageOps.exif_transpose(image))
+            return _as_rgb(_upright(image))
     except UnidentifiedImageError:
         raise _refusal(content, name, pointer) from None
     except Image.DecompressionBombError:
@@ -92,6 +105,16 @@ def _too_many_pixels(
         size=size,
         limit=MAX_PIXELS // 1_000_000,
     )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return *image* turned as its EXIF says; damaged EXIF says nothing."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - Pillow's reader fails in many ways, with good pixels
+        return image
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def _as_rgb(image: Image.Image) -> "np.ndarray[Any, Any]":
@@ -129,7 +152,7 @@ def _known_kind(content: bytes) -> str:
         return BRANDS.get(brand, "")
     beginning = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if beginning.startswith((b"<svg", b"<?xml", b"<!doctype svg")) and b"<svg" in (
-        content[:4096].lower()
+        content[:65536].lower()
     ):
         return "an SVG"
     return ""

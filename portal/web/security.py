@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -9,6 +10,9 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from portal.config import Config
 from portal.errors import Malformed
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
@@ -25,6 +29,7 @@ HEADERS = {
 }
 HSTS = "max-age=31536000; includeSubDomains"
 ANY_HOST = ("/healthz", "/readyz")
+OTHER_HOST = "portal.other_host"
 STATIC_MAX_AGE_S = 31536000
 
 
@@ -36,11 +41,11 @@ def init_app(app: Flask, config: Config) -> None:
             app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
         )
 
+    app.wsgi_app = _HostFilter(app.wsgi_app, config.allowed_hosts)  # type: ignore[method-assign]
+
     @app.before_request
     def refuse_other_hosts() -> None:
-        if request.path in ANY_HOST:
-            return
-        if not is_allowed(request.environ.get("HTTP_HOST", ""), config.allowed_hosts):
+        if request.environ.get(OTHER_HOST) and request.path not in ANY_HOST:
             raise Malformed("This portal does not answer to that host name.")
 
     @app.after_request
@@ -51,6 +56,27 @@ def init_app(app: Flask, config: Config) -> None:
             response.headers["Strict-Transport-Security"] = HSTS
         _say_how_long_to_keep(response)
         return response
+
+
+class _HostFilter:
+    """WSGI middleware that lets no host name but ours reach the application.
+
+    Flask makes no addresses for a host name that DNS doesn't know as one (``a..b``),
+    and the page of the refusal needs some.
+    """
+
+    def __init__(self, app: "WSGIApplication", allowed: tuple[str, ...]) -> None:
+        self.app = app
+        self.allowed = allowed
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Put our own name in place of another, and note that there was one."""
+        environ[OTHER_HOST] = not is_allowed(environ.get("HTTP_HOST", ""), self.allowed)
+        if environ[OTHER_HOST]:
+            environ["HTTP_HOST"] = self.allowed[0]
+        return self.app(environ, start_response)
 
 
 def is_allowed(host: str, allowed: Iterable[str]) -> bool:

@@ -134,6 +134,20 @@ def test_the_61st_call_a_minute_is_429(client, ada):
     assert LEFT.fullmatch(refused.headers["RateLimit"]).group(1) == "0"
 
 
+def test_calls_for_a_model_that_is_not_there_meet_the_rate_too(client, ada):
+    with time_machine.travel(NOON, tick=False):
+        found = [
+            client.post(
+                "/api/v1/models/nothing/predict",
+                json=SETOSA,
+                headers=bearer(ada.secret),
+            ).status_code
+            for _ in range(61)
+        ]
+
+    assert found == [404] * 60 + [429]
+
+
 def test_a_refused_call_is_recorded_and_costs_no_quota(client, ada):
     with time_machine.travel(NOON, tick=False):
         for _ in range(62):

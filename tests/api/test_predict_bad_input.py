@@ -116,6 +116,14 @@ MALFORMED = {
         FILE_TYPE,
         body(f"{part('file', 'x')}{part('file', 'y', 'b')}--edge--", BOUNDARY),
     ),
+    "a part without a name": (
+        FILE_TYPE,
+        body("--edge\r\nContent-Disposition: form-data\r\n\r\nx\r\n--edge--", BOUNDARY),
+    ),
+    "a file without a name of its field": (
+        FILE_TYPE,
+        body(f"{part('', 'x', 'f')}--edge--", BOUNDARY),
+    ),
     "a parameter twice in the address": (
         FILE_TYPE,
         body(b"x", "text/plain", query_string="top=1&top=2"),

@@ -75,6 +75,13 @@ def png_with_text_bomb() -> bytes:
     return whole[:after_header] + bomb + whole[after_header:]
 
 
+def png_with_exif(exif: bytes) -> bytes:
+    """Return a PNG with *exif*, whatever that is."""
+    whole = encode(two_halves(), "PNG")
+    after_header = len(PNG_SIGNATURE) + 25
+    return whole[:after_header] + png_chunk(b"eXIf", exif) + whole[after_header:]
+
+
 def png_with_long_text() -> bytes:
     """Return a PNG with an ordinary comment."""
     info = PngInfo()

@@ -152,6 +152,12 @@ def test_sixteen_bits_are_turned_too():
     assert pixels[:, 0, 0].tolist() == list(range(256))
 
 
+def test_a_picture_with_damaged_exif_is_taken_as_it_lies():
+    pixels = decode(files.png_with_exif(b"garbage"))
+
+    assert pixels.shape == (20, 40, 3)
+
+
 def test_an_orientation_that_does_not_exist_changes_nothing():
     pixels = decode(files.turned("JPEG", 77))
 
@@ -174,6 +180,9 @@ def test_an_orientation_that_does_not_exist_changes_nothing():
         (b"8BPS\x00\x01" + bytes(60), "a Photoshop file"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG"),
         (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- a --><svg/>', "an SVG"),
+        (b'<?xml version="1.0"?><!--' + b"-" * 5000 + b"--><svg/>", "an SVG"),
+        (b"II+\x00\x08\x00\x00\x00", "a TIFF"),
+        (b"\xff\x4f\xff\x51", "a JPEG 2000"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF"),
     ],
 )

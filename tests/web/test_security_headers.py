@@ -135,6 +135,8 @@ def test_known_hosts_are_answered(client, host):
         "169.254.169.254",
         "",
         "a b",
+        "a..b",
+        "a" * 64,
     ],
 )
 @pytest.mark.parametrize(
