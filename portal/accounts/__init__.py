@@ -4,12 +4,11 @@ from portal.accounts.addresses import canonical_email
 from portal.accounts.first_owner import check_setup, set_up, setup_link
 from portal.accounts.logging_in import (
     change_password,
-    check_set_password,
     log_in,
-    set_password,
-    set_password_link,
+    prove_signup_password,
 )
 from portal.accounts.login_sessions import (
+    cookie_lasts_s,
     count_login_sessions,
     end_login_session,
     end_login_sessions,
@@ -19,11 +18,17 @@ from portal.accounts.login_sessions import (
     renew_login_session,
     start_login_session,
 )
+from portal.accounts.password_reset import (
+    check_set_password,
+    mail_reset_link,
+    set_password,
+    set_password_link,
+)
 from portal.accounts.passwords import check_password_strength
 from portal.accounts.signup import (
-    Verified,
     check_signup_is_open,
     check_verification,
+    is_signup_browser,
     resend_verification,
     sign_up,
     verify,
@@ -44,7 +49,6 @@ __all__ = [
     "LoginSession",
     "Role",
     "User",
-    "Verified",
     "canonical_email",
     "change_password",
     "check_password_strength",
@@ -52,6 +56,7 @@ __all__ = [
     "check_setup",
     "check_signup_is_open",
     "check_verification",
+    "cookie_lasts_s",
     "count_login_sessions",
     "create",
     "end_login_session",
@@ -59,11 +64,14 @@ __all__ = [
     "find",
     "find_by_email",
     "is_seen_anew",
+    "is_signup_browser",
     "list_users",
     "load_login_session",
     "log_in",
+    "mail_reset_link",
     "mark_seen",
     "owner_exists",
+    "prove_signup_password",
     "renew_login_session",
     "resend_verification",
     "restore",

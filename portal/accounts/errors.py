@@ -26,6 +26,17 @@ class LoginRefused(Invalid):
         super().__init__("That address and password don't match.")
 
 
+class SignupPasswordWrong(Invalid):
+    """A confirmation by somebody who did not choose the password."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "That is not the password of the newest signup with this address. "
+            "If you did not choose one, sign up yourself: yours will replace it.",
+            pointer="/password",
+        )
+
+
 class CurrentPasswordWrong(Invalid):
     """A change of the password that doesn't know the old one."""
 
@@ -75,6 +86,10 @@ class RoleMissing(Forbidden):
 
 class LinkRefused(NotFound):
     """A link that is expired, used up, replaced by a newer one or broken."""
+
+
+class LinkUnreadable(LinkRefused):
+    """A link that is broken, or signed for another purpose."""
 
 
 class SetUpDone(NotFound):

@@ -5,7 +5,7 @@ The services check what is typed; a form shows their refusals beside its fields.
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import EmailField, HiddenField, PasswordField
+from wtforms import BooleanField, EmailField, HiddenField, PasswordField
 
 from portal.errors import Invalid, PortalError
 from portal.web.errors import sentence
@@ -39,9 +39,16 @@ class CredentialsForm(AddressForm):
     password = PasswordField(_("Password"))
 
 
+class SignupPasswordForm(AccountForm):
+    """The password of a signup, for a browser that did not choose it."""
+
+    password = PasswordField(_("The password you chose"))
+
+
 class LoginForm(CredentialsForm):
     """Logs in, and goes on to where the reader wanted to go."""
 
+    remember = BooleanField(_("Keep me logged in"))
     next = HiddenField()
 
 

@@ -17,7 +17,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import update
 
 from portal import extensions
-from portal.accounts.errors import LinkRefused
+from portal.accounts.errors import LinkRefused, LinkUnreadable
 from portal.accounts.tables import User
 from portal.config import Config
 from portal.db import db
@@ -28,14 +28,23 @@ TOKEN = re.compile(r"[0-9A-Za-z_.-]+")
 
 
 class Purpose(StrEnum):
-    """What a link is for; its address says the same."""
+    """What a link is for: its salt, and the first word of its address."""
 
     VERIFY_ADDRESS = "verify-email"
     SET_PASSWORD = "reset-password"  # noqa: S105 - not a password
+    # Mailed where SET_PASSWORD is printed, so who has it reads the user's mail.
+    RESET_PASSWORD = "forgotten-password"  # noqa: S105 - not a password
     SET_UP = "setup"
 
 
-LIFETIMES_S = {Purpose.VERIFY_ADDRESS: 24 * HOUR_S, Purpose.SET_PASSWORD: HOUR_S}
+LIFETIMES_S = {
+    Purpose.VERIFY_ADDRESS: 24 * HOUR_S,
+    Purpose.SET_PASSWORD: HOUR_S,
+    Purpose.RESET_PASSWORD: HOUR_S,
+}
+# Both lead to the one page that sets a password.
+FIRST_WORDS = {Purpose.RESET_PASSWORD: Purpose.SET_PASSWORD}
+SETS_PASSWORD = (Purpose.SET_PASSWORD, Purpose.RESET_PASSWORD)
 
 
 def new_nonce() -> str:
@@ -89,14 +98,15 @@ def use_up(user: User) -> None:
 def sign(payload: list[Any], purpose: Purpose, config: Config) -> str:
     """Return an absolute link that holds *payload*."""
     token = _serializer(config, purpose).dumps(payload)
-    return f"{config.base_url}/{purpose}/{token}"
+    return f"{config.base_url}/{FIRST_WORDS.get(purpose, purpose)}/{token}"
 
 
 def read(token: str, purpose: Purpose) -> list[Any]:
     """Return the payload of *token*.
 
     Raises:
-        LinkRefused: It is expired, for another purpose or broken.
+        LinkUnreadable: It is for another purpose or broken.
+        LinkRefused: It is expired.
     """
     try:
         payload, signed_at = _serializer(extensions.config(), purpose).loads(
@@ -104,7 +114,7 @@ def read(token: str, purpose: Purpose) -> list[Any]:
         )
     except BadData:
         message = "That link is not complete. Copy the whole of it from the message."
-        raise LinkRefused(message) from None
+        raise LinkUnreadable(message) from None
     # The serializer's own check would refuse a fresh link after the clock was
     # set back.
     lifetime_s = LIFETIMES_S.get(purpose)
@@ -125,5 +135,8 @@ def _serializer(config: Config, purpose: Purpose) -> URLSafeTimedSerializer:
 
 def _state(user: User, purpose: Purpose) -> str:
     state = f"{user.link_nonce}:{purpose}:{user.id}:{user.email}"
+    if purpose in SETS_PASSWORD:
+        # Logging in ends these. An address is verified after the first login too.
+        state += f":{user.last_login_at}"
     digest = hashlib.sha256(state.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode()

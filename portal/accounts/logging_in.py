@@ -1,4 +1,4 @@
-"""Passwords at work: logging in, and changing them."""
+"""Passwords at work: logging in, and changing the one that is known."""
 
 from portal import audit, extensions
 from portal.accounts import links, passwords, users
@@ -7,15 +7,13 @@ from portal.accounts.errors import (
     AddressUnusable,
     CurrentPasswordWrong,
     LoginRefused,
+    SignupPasswordWrong,
     TooManyLogins,
     UserSuspended,
 )
-from portal.accounts.links import Purpose
-from portal.accounts.login_sessions import end_login_sessions
 from portal.accounts.tables import User
-from portal.db import db
+from portal.db import db, now
 from portal.limits import RateExceeded
-from portal.mail import messages
 
 # Failures. Per address and account together, so that nobody can lock a user out.
 FAILURES_PER_PAIR = "10/15 minutes"
@@ -52,6 +50,23 @@ def log_in(email: str, password: str, *, network: str) -> User:
     return user
 
 
+def prove_signup_password(user: User, password: str, *, network: str) -> None:
+    """Make sure that who confirms the address of *user* chose its password.
+
+    A refusal has recorded itself: commit it too.
+
+    Raises:
+        SignupPasswordWrong: *password* is not the user's.
+        TooManyLogins: It was wrong too often.
+    """
+    _count_failure_ahead(user.email, network)
+    if not passwords.is_right(password, user.password_hash):
+        _count_against_address(network)
+        _record_failure(user, "signup password")
+        raise SignupPasswordWrong
+    extensions.parts().rates.forget(FAILURES_PER_PAIR, "login", user.email, network)
+
+
 def change_password(
     user: User,
     current_password: str,
@@ -72,39 +87,9 @@ def change_password(
         _record_failure(user, "current password")
         raise CurrentPasswordWrong
     extensions.parts().rates.forget(FAILURES_PER_PAIR, "login", user.email, network)
-    _set_password(user, password, except_token=login_token)
+    users.give_password(user, password, except_token=login_token)
     user.link_nonce = links.new_nonce()
-    messages.password_changed(user.email)
-    db.session.flush()
-
-
-def set_password_link(user: User) -> str:
-    """Return a link that sets the password of *user*."""
-    return links.link_for(user, Purpose.SET_PASSWORD)
-
-
-def check_set_password(token: str) -> User:
-    """Return the user whose password the link with *token* sets.
-
-    Raises:
-        LinkRefused: It sets nobody's.
-    """
-    return links.user_of(token, Purpose.SET_PASSWORD)
-
-
-def set_password(token: str, password: str) -> None:
-    """Set the password of the user whose link holds *token*; end all sessions.
-
-    Raises:
-        LinkRefused: It sets nobody's.
-        PasswordUnusable: It can't be used.
-    """
-    user = check_set_password(token)
-    is_first = user.password_hash is None
-    _set_password(user, password, except_token=None)
-    links.use_up(user)
-    if not is_first:
-        messages.password_changed(user.email)
+    users.tell_password_changed(user)
     db.session.flush()
 
 
@@ -155,15 +140,9 @@ def _record_failure(user: User | None, reason: str) -> None:
 def _note_success(user: User, password: str) -> None:
     if user.password_hash and passwords.is_outdated(user.password_hash):
         user.password_hash = passwords.hash_password(password)
+    user.last_login_at = now()
     if user.is_verified:
         # Who can log in needs no link any more that an old mail may hold.
         user.link_nonce = links.new_nonce()
     audit.record("login.succeeded", subject=users.subject(user), actor_id=user.id)
     db.session.flush()
-
-
-def _set_password(user: User, password: str, *, except_token: str | None) -> None:
-    passwords.check_password_strength(password, user.email)
-    user.password_hash = passwords.hash_password(password)
-    end_login_sessions(user, except_token=except_token)
-    audit.record("password.changed", subject=users.subject(user), actor_id=user.id)

@@ -2,7 +2,8 @@
 
 Flask-Login asks `_user_of_cookie` who a request comes from; its own session
 keys and remember cookie are not used. The cookie holds the token of a
-`LoginSession`, which is also `g.login_session` while somebody is logged in.
+`LoginSession`, which is also `g.login_session` while somebody is logged in. A
+session that is remembered has a cookie that outlives the browser's own session.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, g, request, url_for
+from flask import Flask, Request, after_this_request, g, request, url_for
 from flask import session as cookie
 from flask_login import current_user
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +20,7 @@ from werkzeug import Response
 
 from portal import accounts, audit, extensions
 from portal.accounts.errors import RoleMissing
+from portal.accounts.login_sessions import REMEMBERED
 from portal.accounts.tables import LoginSession, Role, User
 from portal.config import Config
 from portal.db import db
@@ -102,21 +104,26 @@ def role_required(role: Role) -> Callable[[View[P, R]], View[P, R | Response]]:
     return guard
 
 
-def begin(response: Response, user: User) -> None:
+def begin(response: Response, user: User, *, is_remembered: bool = False) -> None:
     """Log this browser in as *user*, with a new token and new form tokens."""
     _end_session_of_cookie()
     cookie.clear()
     token = accounts.start_login_session(
-        user, device=request.user_agent.string, address=client_address()
+        user,
+        device=request.user_agent.string,
+        address=client_address(),
+        is_remembered=is_remembered,
     )
-    _write(response, token)
+    lasting_s = int(REMEMBERED.idle.total_seconds()) if is_remembered else None
+    _write(response, token, lasting_s=lasting_s)
 
 
 def renew(response: Response) -> None:
     """Give this browser's login a new token, after a change of rights."""
     login_session: LoginSession = g.login_session
     cookie.clear()
-    _write(response, accounts.renew_login_session(login_session))
+    token = accounts.renew_login_session(login_session)
+    _write(response, token, lasting_s=accounts.cookie_lasts_s(login_session))
 
 
 def end(response: Response) -> None:
@@ -127,6 +134,7 @@ def end(response: Response) -> None:
         )
     _end_session_of_cookie()
     cookie.clear()
+    g.login_cookie_written = True
     response.delete_cookie(
         cookie_name(),
         path="/",
@@ -170,6 +178,20 @@ def _load_login() -> None:
     if is_known and accounts.is_seen_anew(g.login_session):
         accounts.mark_seen(g.login_session)
         db.session.commit()
+        if g.login_session.is_remembered:
+            after_this_request(_prolong)
+
+
+def _prolong(response: Response) -> Response:
+    """Put the end of the cookie off, as that of its session was.
+
+    Not over a cookie that the view wrote, nor in an answer that a cache keeps.
+    """
+    is_kept = response.cache_control.max_age is not None
+    if not is_kept and not g.get("login_cookie_written", False):
+        lasting_s = accounts.cookie_lasts_s(g.login_session)
+        _write(response, request.cookies[cookie_name()], lasting_s=lasting_s)
+    return response
 
 
 def _answer_visitor() -> Response:
@@ -201,10 +223,13 @@ def _end_session_of_cookie() -> None:
         accounts.end_login_session(token)
 
 
-def _write(response: Response, token: str) -> None:
+def _write(response: Response, token: str, *, lasting_s: int | None) -> None:
+    """Write the cookie; without *lasting_s* it goes with the browser's session."""
+    g.login_cookie_written = True
     response.set_cookie(
         cookie_name(),
         token,
+        max_age=lasting_s,
         path="/",
         secure=extensions.config().is_https,
         httponly=True,

@@ -1,11 +1,13 @@
 """Login sessions: rows that say which browsers are logged in.
 
 The browser's cookie holds a random token; the row holds its SHA-256. A session
-ends 12 hours after the browser was last seen and 7 days after the login.
+ends 12 hours after the browser was last seen and 7 days after the login; one that
+is remembered after 30 and 90 days.
 """
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
@@ -13,22 +15,35 @@ from sqlalchemy import delete, func, select, update
 from portal.accounts.tables import LoginSession, User
 from portal.db import db, now
 
-IDLE = timedelta(hours=12)
-ABSOLUTE = timedelta(days=7)
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a session lasts: after the browser was last seen, and in all."""
+
+    idle: timedelta
+    absolute: timedelta
 
 
-def start_login_session(user: User, *, device: str, address: str) -> str:
+UNTIL_CLOSED = Lifetime(idle=timedelta(hours=12), absolute=timedelta(days=7))
+REMEMBERED = Lifetime(idle=timedelta(days=30), absolute=timedelta(days=90))
+
+
+def start_login_session(
+    user: User, *, device: str, address: str, is_remembered: bool = False
+) -> str:
     """Log a browser in as *user* and return the token for its cookie."""
     token = _new_token()
     at = now()
+    lifetime = _lifetime(is_remembered=is_remembered)
     db.session.add(
         LoginSession(
             user_id=user.id,
             token_hash=hash_of(token),
             created_at=at,
             last_seen_at=_minute(at),
-            idle_ends_at=at + IDLE,
-            ends_at=at + ABSOLUTE,
+            idle_ends_at=at + lifetime.idle,
+            ends_at=at + lifetime.absolute,
+            is_remembered=is_remembered,
             device=device[:300],
             address=address[:64],
         )
@@ -68,15 +83,27 @@ def is_seen_anew(login_session: LoginSession) -> bool:
 def mark_seen(login_session: LoginSession) -> None:
     """Put the idle end off, unless another request of this minute did it."""
     at = now()
+    idle = _lifetime(is_remembered=login_session.is_remembered).idle
     db.session.execute(
         update(LoginSession)
         .where(
             LoginSession.id == login_session.id,
             LoginSession.last_seen_at < _minute(at),
         )
-        .values(last_seen_at=_minute(at), idle_ends_at=at + IDLE)
+        .values(last_seen_at=_minute(at), idle_ends_at=at + idle)
         .execution_options(synchronize_session=False)
     )
+
+
+def cookie_lasts_s(login_session: LoginSession) -> int | None:
+    """Return how long the cookie of a browser that is seen now lasts, in seconds.
+
+    None when it goes with the browser's own session, as it isn't remembered.
+    """
+    if not login_session.is_remembered:
+        return None
+    left = min(REMEMBERED.idle, login_session.ends_at - now())
+    return int(left.total_seconds())
 
 
 def renew_login_session(login_session: LoginSession) -> str:
@@ -120,6 +147,10 @@ def count_login_sessions(user: User) -> int:
 def hash_of(token: str) -> str:
     """Return the SHA-256 of *token*, hexadecimal."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _lifetime(*, is_remembered: bool) -> Lifetime:
+    return REMEMBERED if is_remembered else UNTIL_CLOSED
 
 
 def _new_token() -> str:

@@ -6,7 +6,6 @@ the work are the same, and what differs is said in a mail to the address.
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 
 from portal import audit, extensions
 from portal.accounts import links, passwords, users
@@ -14,25 +13,10 @@ from portal.accounts.addresses import canonical_email
 from portal.accounts.errors import SignUpClosed
 from portal.accounts.links import Purpose
 from portal.accounts.login_sessions import end_login_sessions
+from portal.accounts.mail_limit import may_mail
 from portal.accounts.tables import Role, User
-from portal.db import db, exclusive, now
-from portal.limits import RateExceeded
+from portal.db import db, exclusive
 from portal.mail import messages
-
-MAILS_PER_ACCOUNT = "5/day"
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A verified user.
-
-    Attributes:
-        user: The user.
-        is_signup_browser: Whether the browser is the one that chose the password.
-    """
-
-    user: User
-    is_signup_browser: bool
 
 
 def sign_up(email: str, password: str, *, signup_nonce: str) -> None:
@@ -63,7 +47,7 @@ def sign_up(email: str, password: str, *, signup_nonce: str) -> None:
     elif not _is_replaceable(user):
         _mail_notice(user)
         return
-    if _may_mail(user, "verify-address"):
+    if may_mail(user, "verify-address"):
         user.password_hash = password_hash
         user.signup_nonce_hash = _hash(signup_nonce)
         end_login_sessions(user)
@@ -89,7 +73,7 @@ def resend_verification(email: str) -> None:
     user = users.with_address(email)
     if user is None or user.is_verified or user.is_suspended:
         return
-    if _may_mail(user, "verify-address"):
+    if may_mail(user, "verify-address"):
         messages.verify_address(
             user.email, links.link_for(user, Purpose.VERIFY_ADDRESS)
         )
@@ -104,30 +88,33 @@ def check_verification(token: str) -> User:
     return links.user_of(token, Purpose.VERIFY_ADDRESS)
 
 
-def verify(
-    token: str, *, signup_nonce: str | None, login_token: str | None
-) -> Verified:
+def is_signup_browser(user: User, signup_nonce: str | None) -> bool:
+    """Whether the browser that keeps *signup_nonce* chose the user's password."""
+    return (
+        signup_nonce is not None
+        and user.signup_nonce_hash is not None
+        and secrets.compare_digest(_hash(signup_nonce), user.signup_nonce_hash)
+    )
+
+
+def verify(token: str, *, login_token: str | None) -> User:
     """Verify the address that the link with *token* was mailed to.
 
-    Whoever signed up with this address without owning it may be logged in: all
-    sessions end, but for the one with *login_token*, from where the link came.
+    Anybody may have signed up with this address, and the newest password won. So
+    the caller makes sure first that who confirms also chose the password: it is
+    the signup browser, a browser that is logged in, or it gave the password.
+
+    Whoever else is logged in as this user ends, all but *login_token*.
 
     Raises:
         LinkRefused: It verifies nobody.
     """
     user = check_verification(token)
     links.use_up(user)
-    is_signup_browser = (
-        signup_nonce is not None
-        and user.signup_nonce_hash is not None
-        and secrets.compare_digest(_hash(signup_nonce), user.signup_nonce_hash)
-    )
-    user.verified_at = user.verified_at or now()
-    user.signup_nonce_hash = None
+    users.note_verified(user)
     end_login_sessions(user, except_token=login_token)
-    audit.record("user.verified", subject=users.subject(user), actor_id=user.id)
     db.session.flush()
-    return Verified(user=user, is_signup_browser=is_signup_browser)
+    return user
 
 
 def _is_replaceable(user: User) -> bool:
@@ -141,16 +128,8 @@ def _is_replaceable(user: User) -> bool:
 
 
 def _mail_notice(user: User) -> None:
-    if _may_mail(user, "already-registered"):
+    if may_mail(user, "already-registered"):
         messages.already_registered(user.email, f"{extensions.config().base_url}/login")
-
-
-def _may_mail(user: User, kind: str) -> bool:
-    try:
-        extensions.parts().rates.hit(MAILS_PER_ACCOUNT, "mail", kind, str(user.id))
-    except RateExceeded:
-        return False
-    return True
 
 
 def _hash(nonce: str) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.db import Base, now
@@ -28,6 +28,7 @@ class User(Base):
             keeps, hexadecimal; None once the address is verified.
         is_first_owner: True for the owner made by the setup link, else None, so
             that the unique constraint lets there be one.
+        last_login_at: When the password was last typed in right.
     """
 
     __tablename__ = "users"
@@ -42,6 +43,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     verified_at: Mapped[datetime | None]
     suspended_at: Mapped[datetime | None]
+    last_login_at: Mapped[datetime | None]
 
     # What Flask-Login asks of a user.
     is_authenticated = True
@@ -76,6 +78,7 @@ class LoginSession(Base):
         last_seen_at: To the minute.
         idle_ends_at: Ends by then unless the browser is seen again.
         ends_at: Ends by then in any case.
+        is_remembered: Whether it outlives the browser's own session; ends later.
         device: The user agent as sent.
     """
 
@@ -90,6 +93,7 @@ class LoginSession(Base):
     last_seen_at: Mapped[datetime] = mapped_column(default=now)
     idle_ends_at: Mapped[datetime]
     ends_at: Mapped[datetime]
+    is_remembered: Mapped[bool] = mapped_column(default=False, server_default=false())
     device: Mapped[str] = mapped_column(String(300), default="")
     address: Mapped[str] = mapped_column(String(64), default="")
 

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
-from portal import audit
+from portal import audit, extensions
 from portal.accounts import links, passwords
 from portal.accounts.addresses import canonical_email
 from portal.accounts.errors import AddressTaken, LastOwner, UserNotFound
 from portal.accounts.login_sessions import end_login_sessions
 from portal.accounts.tables import Role, User
 from portal.db import db, exclusive, now
+from portal.mail import messages
 
 OWNERS = "owners"
 
@@ -101,6 +102,31 @@ def add(
     db.session.add(user)
     db.session.flush()
     return user
+
+
+def give_password(user: User, password: str, *, except_token: str | None) -> None:
+    """Give *user* a password; end every session but that with *except_token*.
+
+    Raises:
+        PasswordUnusable: It can't be used.
+    """
+    passwords.check_password_strength(password, user.email)
+    user.password_hash = passwords.hash_password(password)
+    end_login_sessions(user, except_token=except_token)
+    audit.record("password.changed", subject=subject(user), actor_id=user.id)
+
+
+def tell_password_changed(user: User) -> None:
+    """Mail *user* a notice, and a way back in if somebody else did it."""
+    forgotten_link = f"{extensions.config().base_url}/forgot-password"
+    messages.password_changed(user.email, forgotten_link)
+
+
+def note_verified(user: User) -> None:
+    """Note that *user* has read a message that went to their address."""
+    user.verified_at = user.verified_at or now()
+    user.signup_nonce_hash = None
+    audit.record("user.verified", subject=subject(user), actor_id=user.id)
 
 
 def suspend(user: User, *, actor_id: int | None = None) -> None:

@@ -20,7 +20,10 @@ from portal.accounts.forms import (
     LoginForm,
     NewPasswordForm,
     PasswordChangeForm,
+    SignupPasswordForm,
 )
+from portal.accounts.pacing import lasting_at_least
+from portal.accounts.tables import User
 from portal.db import db
 from portal.errors import Invalid, LimitExceeded, PortalError
 from portal.extensions import limiter
@@ -31,6 +34,9 @@ HOME = "/"
 # Per address of the client.
 SIGNUPS = "10/hour"
 RESENDS = "20/hour"
+RESETS = "20/hour"
+# Longer than a mail takes to be made and kept: nobody can tell whether one was.
+LINK_ANSWER_S = 0.25
 bp = Blueprint("accounts", __name__)
 
 
@@ -75,7 +81,7 @@ def log_in() -> Response:
         db.session.commit()
         return _page("accounts/login.html", form, refusal)
     response = see_other(target)
-    login.begin(response, user)
+    login.begin(response, user, is_remembered=bool(form.remember.data))
     db.session.commit()
     return response
 
@@ -100,10 +106,11 @@ def verify_email() -> Response:
     if not form.validate_on_submit():
         return _page("accounts/verify_email.html", form, address=address)
     try:
-        accounts.resend_verification(form.typed("email"))
+        with lasting_at_least(LINK_ANSWER_S):
+            accounts.resend_verification(form.typed("email"))
+            db.session.commit()
     except Invalid as refusal:
         return _page("accounts/verify_email.html", form, refusal, address=address)
-    db.session.commit()
     cookie["pending_address"] = form.typed("email").strip()
     flash(_("If this address waits to be confirmed, a new link is on its way."), "good")
     return see_other(url_for("accounts.verify_email"))
@@ -113,20 +120,27 @@ def verify_email() -> Response:
 def confirm_email(token: str) -> Response:
     """Ask for the press of a button, then verify the address."""
     # Mail scanners open links, so only the POST behind the button uses one up.
+    form = SignupPasswordForm()
     try:
+        user = accounts.check_verification(token)
         if request.method != "POST":
-            user = accounts.check_verification(token)
-            page = _page("accounts/confirm_email.html", AccountForm(), user=user)
-            return _without_referrer(page)
-        verified = accounts.verify(
-            token,
-            signup_nonce=cookie.get("signup_nonce"),
-            login_token=login.current_token(),
-        )
+            return _confirm_page(form, user)
+        if not _chose_password(user):
+            accounts.prove_signup_password(
+                user, form.typed("password"), network=client_network()
+            )
+        user = accounts.verify(token, login_token=login.current_token())
     except LinkRefused as refusal:
-        form = AddressForm(formdata=None, data=_pending_address())
-        return _refused_link("accounts/verify_email_refused.html", form, refusal)
-    response = _log_in_verified(verified)
+        address = AddressForm(formdata=None, data=_pending_address())
+        return _refused_link("accounts/verify_email_refused.html", address, refusal)
+    except (Invalid, LimitExceeded) as refusal:
+        db.session.commit()
+        return _confirm_page(form, user, refusal)
+    response = see_other(url_for("keys.index"))
+    if current_user.id == user.id:
+        login.renew(response)
+    else:
+        login.begin(response, user)
     db.session.commit()
     flash(_("Your address is confirmed."), "good")
     return response
@@ -174,6 +188,23 @@ def log_out_everywhere() -> Response:
     return response
 
 
+@bp.route("/forgot-password", methods=["GET", "POST"])
+@limiter.limit(RESETS, methods=["POST"])
+def forgot_password() -> Response:
+    """Have a link mailed that sets a new password."""
+    form = AddressForm(data={"email": current_user.email})
+    if not form.validate_on_submit():
+        is_sent = "sent" in request.args
+        return _page("accounts/forgot_password.html", form, is_sent=is_sent)
+    try:
+        with lasting_at_least(LINK_ANSWER_S):
+            accounts.mail_reset_link(form.typed("email"))
+            db.session.commit()
+    except Invalid as refusal:
+        return _page("accounts/forgot_password.html", form, refusal, is_sent=False)
+    return see_other(url_for("accounts.forgot_password", sent="yes"))
+
+
 @bp.route("/reset-password/<token>", methods=["GET", "POST"])
 def reset_password(token: str) -> Response:
     """Set a password."""
@@ -186,7 +217,7 @@ def reset_password(token: str) -> Response:
             )
         accounts.set_password(token, form.typed("password"))
     except LinkRefused as refusal:
-        return _refused_link("accounts/link_refused.html", form, refusal)
+        return _refused_link("accounts/reset_password_refused.html", form, refusal)
     except Invalid as refusal:
         page = _page("accounts/reset_password.html", form, refusal, user=user)
         return _without_referrer(page)
@@ -259,14 +290,21 @@ def _pending_address() -> dict[str, str]:
     return {"email": current_user.email or cookie.get("pending_address", "")}
 
 
-def _log_in_verified(verified: accounts.Verified) -> Response:
-    """Go on to the keys, logged in where the password is known to be one's own."""
-    keys_page = url_for("keys.index")
-    response = see_other(keys_page)
-    if current_user.id == verified.user.id:
-        login.renew(response)
-    elif verified.is_signup_browser:
-        login.begin(response, verified.user)
-    else:
-        response = see_other(url_for("accounts.log_in", next=keys_page))
-    return response
+def _chose_password(user: User) -> bool:
+    """Whether this browser is known to be of who chose the password of *user*."""
+    return current_user.id == user.id or accounts.is_signup_browser(
+        user, cookie.get("signup_nonce")
+    )
+
+
+def _confirm_page(
+    form: SignupPasswordForm, user: User, refusal: PortalError | None = None
+) -> Response:
+    page = _page(
+        "accounts/confirm_email.html",
+        form,
+        refusal,
+        user=user,
+        asks_password=not _chose_password(user),
+    )
+    return _without_referrer(page)

@@ -3,6 +3,8 @@
 import smtplib
 import ssl
 from contextlib import suppress
+from email.mime.base import MIMEBase
+from email.mime.multipart import MIMEMultipart
 from types import TracebackType
 
 from flask_mail import Connection, Mail, Message
@@ -10,6 +12,28 @@ from flask_mail import Connection, Mail, Message
 from portal.config import SmtpServer
 
 SOCKET_TIMEOUT_S = 10
+
+
+class PlainOrHtml(Message):
+    """Flask-Mail's message, without the box for attachments around its two forms.
+
+    Some mail programs show the sign of an attachment for that box.
+    """
+
+    def _message(self) -> MIMEBase:
+        message = super()._message()
+        if not self.alts:
+            return message
+        both = next(
+            part
+            for part in message.walk()
+            if isinstance(part, MIMEMultipart) and part is not message
+        )
+        for name, value in message.items():
+            if name not in both:
+                both[name] = value
+        both.policy = message.policy
+        return both
 
 
 class TimedConnection(Connection):

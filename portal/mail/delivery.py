@@ -14,12 +14,12 @@ from typing import Any
 
 import structlog
 from flask import current_app
-from flask_mail import BadHeaderError, Message
+from flask_mail import BadHeaderError
 from sqlalchemy import or_, select, update
 
 from portal.config import Config, SmtpServer
 from portal.db import db, now
-from portal.mail.connection import send_through
+from portal.mail.connection import PlainOrHtml, send_through
 from portal.mail.tables import MessageState, OutgoingMessage
 
 BATCH = 20
@@ -42,6 +42,7 @@ class Claimed:
     to_address: str
     subject: str
     text: str
+    html: str
     message_id: str
     attempts: int
     created_at: datetime
@@ -117,6 +118,7 @@ def _claim(message_id: int, duration: timedelta) -> Claimed | None:
         to_address=row.to_address,
         subject=row.subject,
         text=row.text,
+        html=row.html,
         message_id=row.message_id,
         attempts=row.attempts,
         created_at=row.created_at,
@@ -140,10 +142,11 @@ def _try(claimed: Claimed, config: Config) -> Outcome:
 
 def _hand_over(claimed: Claimed, server: SmtpServer, sender: str) -> Outcome:
     """Hand the message to *server* and say what became of it."""
-    message = Message(
+    message = PlainOrHtml(
         subject=claimed.subject,
         recipients=[claimed.to_address],
         body=claimed.text,
+        html=claimed.html or None,
         sender=sender,
         date=claimed.created_at.timestamp(),
         extra_headers={"Auto-Submitted": "auto-generated"},

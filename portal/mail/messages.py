@@ -1,17 +1,16 @@
-"""One function per message; each renders `templates/mail/<kind>.txt`.
+"""One function per message; each renders the folder `templates/mail/<kind>`.
 
-A template's first line is ``Subject: …``, then an empty line, then the text.
-The templates mark their words with ``_()`` as pages do. The outbox knows no
-reader's language yet, so mail is in English.
+A folder holds `subject.txt` (one line), `body.txt`, and `body.html`, which fills
+the blocks of `templates/mail/layout.html`. The templates mark their words with
+``_()`` as pages do. The outbox knows no reader's language yet, so mail is in
+English.
 """
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal.config import ROOT
 from portal.mail.outbox import queue
 from portal.mail.tables import OutgoingMessage
-
-SUBJECT = "Subject: "
 
 
 def gettext(message: str, **values: object) -> str:
@@ -21,7 +20,8 @@ def gettext(message: str, **values: object) -> str:
 
 _templates = Environment(
     loader=FileSystemLoader(ROOT / "templates" / "mail"),
-    autoescape=False,  # noqa: S701 - plain text, where an escape would be read
+    # In a plain text an escape would be read.
+    autoescape=select_autoescape(enabled_extensions=["html"], default=False),
     undefined=StrictUndefined,
     trim_blocks=True,
     keep_trailing_newline=True,
@@ -31,20 +31,35 @@ _templates.globals["_"] = gettext
 
 def verify_address(to: str, link: str) -> OutgoingMessage:
     """Queue the link that verifies the address *to*."""
-    return _queue("verify-address", to, link=link)
+    return _queue("verify-address", to, link)
 
 
 def already_registered(to: str, login_link: str) -> OutgoingMessage:
     """Queue the notice that somebody signed up with a known address."""
-    return _queue("already-registered", to, login_link=login_link)
+    return _queue("already-registered", to, login_link)
 
 
-def password_changed(to: str) -> OutgoingMessage:
-    """Queue the notice that the password is another one now."""
-    return _queue("password-changed", to)
+def reset_password(to: str, link: str) -> OutgoingMessage:
+    """Queue the link that sets a new password."""
+    return _queue("reset-password", to, link)
 
 
-def _queue(kind: str, to: str, **context: str) -> OutgoingMessage:
-    page = _templates.get_template(f"{kind}.txt").render(to=to, **context)
-    subject, _separator, text = page.partition("\n\n")
-    return queue(kind, to, subject.removeprefix(SUBJECT), text)
+def password_changed(to: str, forgotten_link: str) -> OutgoingMessage:
+    """Queue the notice that the password is another one now.
+
+    Args:
+        to: The address.
+        forgotten_link: Where a user who did not change it gets a new one.
+    """
+    return _queue("password-changed", to, forgotten_link)
+
+
+def _queue(kind: str, to: str, link: str) -> OutgoingMessage:
+    subject = _render(kind, "subject.txt", to=to, link=link).strip()
+    text = _render(kind, "body.txt", to=to, link=link)
+    html = _render(kind, "body.html", to=to, link=link, subject=subject)
+    return queue(kind, to, subject, text, html)
+
+
+def _render(kind: str, file: str, **context: str) -> str:
+    return _templates.get_template(f"{kind}/{file}").render(context)

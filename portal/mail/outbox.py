@@ -16,8 +16,17 @@ class AddressNotSingle(Invalid):
     """Not one mailbox, or a header that would become two."""
 
 
-def queue(kind: str, to: str, subject: str, text: str) -> OutgoingMessage:
+def queue(
+    kind: str, to: str, subject: str, text: str, html: str = ""
+) -> OutgoingMessage:
     """Put a message for the one mailbox *to* into the outbox.
+
+    Args:
+        kind: Which message.
+        to: The address.
+        subject: One line.
+        text: The message.
+        html: The same as a page, if it has one.
 
     Raises:
         AddressNotSingle: *to* is not one plain mailbox, or *to* or *subject*
@@ -34,6 +43,7 @@ def queue(kind: str, to: str, subject: str, text: str) -> OutgoingMessage:
         to_address=to,
         subject=subject[:SUBJECT_CHARS],
         text=text,
+        html=html,
         message_id=f"<{secrets.token_hex(16)}@model-portal>",
     )
     db.session.add(outgoing)

@@ -22,6 +22,7 @@ class OutgoingMessage(Base):
 
     Attributes:
         kind: Which message: ``verify-address`` …
+        html: The same as a page; empty where there is only the text.
         message_id: The Message-ID header, the same on every try.
         next_try_at: Not before then.
         claimed_until: A worker is at it until then.
@@ -37,6 +38,7 @@ class OutgoingMessage(Base):
     to_address: Mapped[str] = mapped_column(String(320))
     subject: Mapped[str] = mapped_column(String(200))
     text: Mapped[str] = mapped_column(Text)
+    html: Mapped[str] = mapped_column(Text, default="", server_default="")
     message_id: Mapped[str] = mapped_column(String(120), unique=True)
     state: Mapped[str] = mapped_column(String(20), default=MessageState.QUEUED)
     attempts: Mapped[int] = mapped_column(default=0)

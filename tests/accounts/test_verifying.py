@@ -36,9 +36,9 @@ def newest_link() -> str:
     return found.group(1)
 
 
-def press(client: FlaskClient, link: str) -> TestResponse:
+def press(client: FlaskClient, link: str, **fields: str) -> TestResponse:
     """Open the link and press its button."""
-    return client.post(link, data={"csrf_token": csrf_token(client, link)})
+    return client.post(link, data={"csrf_token": csrf_token(client, link), **fields})
 
 
 def resend(client: FlaskClient, email: str = "ada@example.org") -> TestResponse:
@@ -68,23 +68,63 @@ def test_the_browser_that_signed_up_is_logged_in(client):
     assert "ada@example.org" in client.get("/account").text
 
 
-def test_any_other_browser_must_log_in(app, client):
+def test_any_other_browser_gives_the_password_once(app, client):
     link = sign_up(client)
     other = app.test_client()
 
-    answer = press(other, link)
+    page = other.get(link).text
+    answer = press(other, link, password=PASSWORD)
 
-    assert (answer.status_code, answer.location) == (303, "/login?next=/keys")
-    assert "Your address is confirmed." in other.get("/login?next=/keys").text
-    assert other.get("/account").status_code == 303
+    assert "The password you chose" in page
+    assert (answer.status_code, answer.location) == (303, "/keys")
+    assert "ada@example.org" in other.get("/account").text
 
 
-def test_a_browser_that_signed_up_somebody_else_must_log_in(app, client):
+@pytest.mark.parametrize("password", ["", "something else entirely"])
+def test_another_browser_without_the_password_confirms_nothing(app, client, password):
+    link = sign_up(client)
+    other = app.test_client()
+
+    answer = press(other, link, password=password)
+
+    assert answer.status_code == 422
+    assert "not the password of the newest signup" in answer.text
+    assert not ada().is_verified
+    assert press(client, link).status_code == 303
+
+
+def test_a_browser_that_signed_up_somebody_else_gives_the_password_too(app, client):
     link = sign_up(client)
     other = app.test_client()
     sign_up(other, "eve@example.org")
 
-    assert press(other, link).location == "/login?next=/keys"
+    assert press(other, link).status_code == 422
+
+
+def test_nobody_takes_over_an_address_by_signing_up_after_its_owner(app, client):
+    sign_up(client)
+    attacker = app.test_client()
+    stolen = {"email": "ada@example.org", "password": "a thief's own long secret"}
+    attacker.post(
+        "/signup", data={**stolen, "csrf_token": csrf_token(attacker, "/signup")}
+    )
+    link = newest_link()
+
+    answer = press(client, link, password=PASSWORD)
+
+    assert answer.status_code == 422
+    assert not ada().is_verified
+    assert press(client, sign_up(client)).status_code == 303
+    assert accounts.log_in("ada@example.org", PASSWORD, network="test") == ada()
+
+
+def test_the_password_can_not_be_guessed_behind_a_link(app, client):
+    link = sign_up(client)
+    other = app.test_client()
+
+    found = [press(other, link, password=f"guess {n}").status_code for n in range(11)]
+
+    assert found == [422] * 10 + [429]
 
 
 def test_opening_the_link_uses_nothing_up(app, client):
@@ -170,7 +210,7 @@ def test_verifying_ends_the_logins_of_whoever_signed_up(app, client):
     intruder = app.test_client()
     log_in(intruder, ada())
 
-    press(app.test_client(), link)
+    press(app.test_client(), link, password=PASSWORD)
 
     assert intruder.get("/account").status_code == 303
 
@@ -199,7 +239,7 @@ def test_a_new_link_ends_the_older_one(app, client):
     resend(client)
 
     assert client.get(first).status_code == 404
-    assert press(app.test_client(), newest_link()).status_code == 303
+    assert press(app.test_client(), newest_link(), password=PASSWORD).status_code == 303
 
 
 def test_the_signup_browser_is_known_after_a_new_link_too(client):

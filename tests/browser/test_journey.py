@@ -58,7 +58,7 @@ def sign_up(page: Page) -> None:
 
 
 def confirm_address(page: Page, smtp: SmtpSink) -> None:
-    text = smtp.wait_for(ADDRESS).get_content()
+    text = smtp.wait_for(ADDRESS).get_body(("plain",)).get_content()
     link = next(word for word in text.split() if "/verify-email/" in word)
     page.goto(link)
     page.get_by_role("button", name="Confirm").click()

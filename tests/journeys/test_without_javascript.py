@@ -76,7 +76,7 @@ def test_from_first_visit_to_a_revoked_key(portal: Portal, smtp: SmtpSink) -> No
 
     waiting = visitor.send("/signup", email=ADDRESS, password=PASSWORD)
     assert ADDRESS in waiting
-    text = smtp.wait_for(ADDRESS).get_content()
+    text = smtp.wait_for(ADDRESS).get_body(("plain",)).get_content()
     link = next(word for word in text.split() if "/verify-email/" in word)
     assert "New key" in visitor.send(link)
 

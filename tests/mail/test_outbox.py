@@ -2,9 +2,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.db import db
-from portal.mail import AddressNotSingle, OutgoingMessage, messages, queue
-
-LINK = "https://portal.example.org/verify-email/token"
+from portal.mail import AddressNotSingle, OutgoingMessage, queue
 
 
 def test_a_message_waits_in_the_outbox_with_an_id_of_its_own(app):
@@ -53,43 +51,3 @@ def test_a_message_goes_to_one_mailbox(app, to):
 def test_a_subject_is_one_line(app, end):
     with pytest.raises(AddressNotSingle):
         queue("test", "ada@example.org", f"Hello{end}", "Text")
-
-
-@pytest.mark.parametrize(
-    ("queue_it", "kind", "words"),
-    [
-        (
-            lambda: messages.verify_address("ada@example.org", LINK),
-            "verify-address",
-            LINK,
-        ),
-        (
-            lambda: messages.already_registered("ada@example.org", LINK),
-            "already-registered",
-            LINK,
-        ),
-        (
-            lambda: messages.password_changed("ada@example.org"),
-            "password-changed",
-            "ada@example.org",
-        ),
-    ],
-)
-def test_every_message_says_what_it_is_about_and_why_it_came(
-    app, queue_it, kind, words
-):
-    message = queue_it()
-
-    assert message.kind == kind
-    assert "Model Portal" in message.subject
-    assert words in message.text
-    assert "You get this message because" in message.text or (
-        "You get this message so that" in message.text
-    )
-    assert "Subject:" not in message.text
-
-
-def test_an_address_is_written_as_it_is(app):
-    message = messages.verify_address("o'neill&sons@example.org", LINK)
-
-    assert "o'neill&sons@example.org" in message.text
