@@ -1,7 +1,8 @@
 """Tiny ONNX files: good ones, and those that a stranger might send."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import TensorProto, helper
@@ -60,6 +61,24 @@ def fraction() -> bytes:
         [_value("x", FLOAT, ["N", 3])],
         [_value("y", FLOAT, ["N", 3])],
         initializers=[helper.make_tensor("one", FLOAT, [1], [1])],
+    )
+
+
+def mean_colour(
+    shape: Sequence[str | int] = ("N", 3, "H", "W"),
+    outputs: Sequence[str | int] = ("N", 3),
+    *,
+    axes: Sequence[int] = (2, 3),
+) -> bytes:
+    """Return a model of three scores: how red, green and blue a picture is."""
+    mean = helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=0)
+    return _model(
+        [mean],
+        [_value("x", FLOAT, list(shape))],
+        [_value("y", FLOAT, list(outputs))],
+        initializers=[
+            helper.make_tensor("axes", TensorProto.INT64, [len(axes)], list(axes))
+        ],
     )
 
 
@@ -246,16 +265,19 @@ def version(
     digest: str = "d1",
     model_name: str = "a-model",
     labels: tuple[str, ...] = (),
+    task: str = "tensor",
+    options: Mapping[str, Any] | None = None,
 ) -> VersionSpec:
-    """Write *content* to *path*; return the version of the task `tensor` with it."""
+    """Write *content* to *path*; return the version of *task* with it."""
     path.write_bytes(content)
     return VersionSpec(
         digest=digest,
         model_name=model_name,
-        task="tensor",
+        task=task,
         files={"model": path},
         signatures={"model": signature_of(content)},
         labels=labels,
+        options=options or {},
     )
 
 

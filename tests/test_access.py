@@ -30,6 +30,7 @@ PAGES = {
     "/logout": (405, 405, 405, 405, 405, 405),
     "/verify-email": (200, 200, 303, 303, 303, 200),
     "/verify-email/nonsense": (404, 404, 404, 404, 404, 404),
+    "/forgot-password": (200, 200, 200, 200, 200, 200),
     "/reset-password/nonsense": (404, 404, 404, 404, 404, 404),
     "/setup/nonsense": (404, 404, 404, 404, 404, 404),
     "/account": (TO_LOGIN, 200, 200, 200, 200, TO_LOGIN),
@@ -51,6 +52,8 @@ PAGES = {
     "/account/x.css": (404, 404, 404, 404, 404, 404),
     "/.env": (404, 404, 404, 404, 404, 404),
     "/.git/config": (404, 404, 404, 404, 404, 404),
+    "/keys/1/name": (405, 405, 405, 405, 405, 405),
+    "/keys/1/deletion": (405, 405, 405, 405, 405, 405),
 }
 
 
@@ -122,12 +125,15 @@ def test_no_form_is_taken_without_its_token(cast: dict[str, FlaskClient]) -> Non
     for path in (
         "/signup",
         "/login",
+        "/forgot-password",
         "/logout",
         "/keys",
         "/keys/1/revocation",
         "/account/password",
         "/account/sessions/ending",
         "/models/shared/predictions",
+        "/keys/1/name",
+        "/keys/1/deletion",
     ):
         assert cast["user"].post(path).status_code == 400, path
 

@@ -8,7 +8,7 @@ from portal.extensions import parts
 from portal.inference import Caller
 from portal.keys import KeyRefused, Scope
 from portal.usage import Surface
-from portal.web import client_network
+from portal.web import client_address, client_network
 from portal.web.request_log import add_fields
 
 WITHOUT_KEY_RATE = "60/minute"  # per address; guessing a key is hopeless anyway
@@ -43,6 +43,9 @@ def authenticate() -> Caller:
     except (KeyRefused, Forbidden):
         _count_without_key()
         raise
+    keys.mark_used(
+        api_key, address=client_address(), user_agent=request.user_agent.string
+    )
     caller = Caller(Surface.API, client_network(), user=api_key.user, api_key=api_key)
     g.caller = caller
     add_fields(user=api_key.user_id, key=api_key.prefix)

@@ -1,4 +1,4 @@
-"""The published models: publish, find, list, withdraw."""
+"""The published models: publish, find, list, promote, roll back, withdraw."""
 
 from portal.catalog.bundled import publish_bundled
 from portal.catalog.examples import Example, example_file, example_values, examples_of
@@ -12,6 +12,8 @@ from portal.catalog.service import (
     list_all,
     list_public,
     list_visible,
+    promote,
+    roll_back,
     version_spec,
     withdraw,
 )
@@ -35,8 +37,10 @@ __all__ = [
     "list_all",
     "list_public",
     "list_visible",
+    "promote",
     "publish",
     "publish_bundled",
+    "roll_back",
     "version_spec",
     "withdraw",
 ]

@@ -19,6 +19,7 @@ FOLDER = ROOT / "bundled"
 # Model → the package and the folder in it that hold its other files.
 WHEELS = {
     "file-type": ("magika", "models/standard_v3_3"),
+    "mrz": ("rapidocr", "models"),
     "ocr": ("rapidocr", "models"),
 }
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""`flask models`: publish, list, show, withdraw."""
+"""`flask models`: publish, list, show, promote, roll back, withdraw."""
 
 import json
 from pathlib import Path
@@ -82,11 +82,37 @@ def show(name: str, *, as_json: bool) -> None:
         return
     click.echo(f"{model.name}: {_title(model)} ({_state(model)})")
     for version in model.versions:
-        live = "live" if version.number == model.live_number else ""
         click.echo(
             f"  {version.number:4}  {version.created_at:%Y-%m-%d %H:%M}  "
-            f"{version.digest[:12]}  {version.task}  {live}"
+            f"{version.digest[:12]}  {version.task}  {_mark(version)}".rstrip()
         )
+
+
+@group.command()
+@click.argument("name")
+@click.argument("number", type=int, metavar="VERSION")
+@refusals_end_with_1
+def promote(name: str, number: int) -> None:
+    """Make VERSION of a model the one that answers."""
+    before = catalog.promote(catalog.find_any(name), number)
+    db.session.commit()
+    if before == number:
+        click.echo(f"{name} version {number} is live already.")
+    else:
+        click.echo(f"{name} went from version {before} to version {number}.")
+
+
+@group.command()
+@click.argument("name")
+@refusals_end_with_1
+def rollback(name: str) -> None:
+    """Make the version live again that was live before."""
+    model = catalog.find_any(name)
+    before = catalog.roll_back(model)
+    db.session.commit()
+    click.echo(
+        f"{name} went back from version {before} to version {model.live_number}."
+    )
 
 
 @group.command()
@@ -103,6 +129,12 @@ def _state(model: Model) -> str:
     return "withdrawn" if model.is_withdrawn else model.visibility
 
 
+def _mark(version: ModelVersion) -> str:
+    if version.is_live:
+        return "live"
+    return "previous" if version.is_previous else ""
+
+
 def _title(model: Model) -> str:
     return model.live.title
 
@@ -112,6 +144,7 @@ def _document(model: Model) -> dict[str, Any]:
         "name": model.name,
         "state": _state(model),
         "live_version": model.live_number,
+        "previous_version": model.previous_number,
         "versions": [_version_document(version) for version in model.versions],
     }
 

@@ -46,6 +46,7 @@ class Draft(BaseModel):
     card: str = ""
     labels: str = ""
     files: dict[str, FileName]
+    settings: dict[str, Any] = Field(default_factory=dict)
     examples: tuple[ExampleDraft, ...] = ()
 
     @field_validator("name")

@@ -53,7 +53,7 @@ def publish(
     """
     source = read_source(path, overrides or Overrides())
     signatures = _inspect_files(source)
-    settings = Settings(signatures=signatures, labels=source.labels)
+    settings = Settings(signatures, source.labels, source.draft.settings)
     description = runtime.describe(source.draft.task, settings)
     examples = [_read_example(source, e, description) for e in source.draft.examples]
     paths = {role: source.path(name) for role, name in source.draft.files.items()}
@@ -131,7 +131,7 @@ def _manifest(
     source: Source, paths: dict[str, Path], examples: list[dict[str, Any]]
 ) -> dict[str, Any]:
     draft = source.draft
-    return {
+    manifest = {
         "name": draft.name,
         "title": draft.title or draft.name.replace("-", " ").capitalize(),
         "summary": draft.summary,
@@ -144,6 +144,8 @@ def _manifest(
         },
         "examples": examples,
     }
+    # Left out where there are none, so that older versions keep their digests.
+    return manifest | ({"settings": draft.settings} if draft.settings else {})
 
 
 def _trial_run(
@@ -174,6 +176,7 @@ def _spec(
         files={role: path.resolve() for role, path in paths.items()},
         signatures=settings.signatures,
         labels=settings.labels,
+        options=settings.options,
     )
 
 
@@ -221,7 +224,7 @@ def _make_live(
         )
         db.session.add(version)
     model.visibility = draft.visibility
-    model.live_number = version.number
+    model.make_live(version.number)
     model.withdrawn_at = None
     db.session.flush()
     audit.record(

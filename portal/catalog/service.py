@@ -1,4 +1,4 @@
-"""Finding, listing and withdrawing models."""
+"""Finding, listing, promoting and withdrawing models."""
 
 from typing import Any
 
@@ -8,15 +8,38 @@ from sqlalchemy.orm import selectinload
 from portal import audit, runtime
 from portal.accounts import User
 from portal.catalog import store
+from portal.catalog.manifest import NAME
 from portal.catalog.tables import Model, ModelVersion, Visibility
 from portal.config import Config
-from portal.db import db, now
-from portal.errors import NotFound
+from portal.db import db, exclusive, now
+from portal.errors import Conflict, NotFound
 from portal.extensions import store_dir
 
 
 class ModelNotFound(NotFound):
     """No such model or version, or none for this reader."""
+
+
+class ModelWithdrawn(Conflict):
+    """No version can be made live: the model is taken off."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "%(name)s is withdrawn. Bring it back with flask models publish, "
+            "then choose its version.",
+            name=name,
+        )
+
+
+class NoPreviousVersion(Conflict):
+    """Nothing to roll back to."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "No other version of %(name)s was live before this one, so there is "
+            "nothing to go back to. Name one: flask models promote %(name)s VERSION",
+            name=name,
+        )
 
 
 def find_model(name: str, *, viewer: User | None) -> Model:
@@ -80,6 +103,39 @@ def list_all() -> list[Model]:
     return list(db.session.scalars(query))
 
 
+def promote(model: Model, number: int) -> int | None:
+    """Make version *number* live from the next commit on, on every worker.
+
+    Returns:
+        The version that was live until now.
+
+    Raises:
+        ModelNotFound: The model has no such version.
+        ModelWithdrawn: The model is taken off.
+    """
+    _hold(model)
+    return _make_live(find_version(model, number), action="model.promoted")
+
+
+def roll_back(model: Model) -> int | None:
+    """Make the version live again that was so before, as `promote` does.
+
+    Rolling back twice returns to where one was.
+
+    Returns:
+        The version that was live until now.
+
+    Raises:
+        ModelWithdrawn: The model is taken off.
+        NoPreviousVersion: No other version was live before.
+    """
+    _hold(model)
+    if model.previous_number is None:
+        raise NoPreviousVersion(model.name)
+    version = find_version(model, model.previous_number)
+    return _make_live(version, action="model.rolled_back")
+
+
 def withdraw(model: Model) -> None:
     """Take *model* off: its page and its API answer 404 from the next commit on."""
     if model.is_withdrawn:
@@ -103,7 +159,31 @@ def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
         },
         signatures=version.signature_by_role,
         labels=tuple(version.manifest["labels"]),
+        options=version.options,
     )
+
+
+def _hold(model: Model) -> None:
+    """Read *model* as it is once every other change of it is done; allow no more."""
+    exclusive(f"model:{model.name}")
+    db.session.refresh(model)
+    if model.is_withdrawn:
+        raise ModelWithdrawn(model.name)
+
+
+def _make_live(version: ModelVersion, *, action: str) -> int | None:
+    model = version.model
+    before = model.live_number
+    if version.number != before:
+        model.make_live(version.number)
+        db.session.flush()
+        audit.record(
+            action,
+            subject=f"model:{model.name}",
+            version=version.number,
+            previous=before,
+        )
+    return before
 
 
 def _callable() -> list[Model]:
@@ -111,6 +191,9 @@ def _callable() -> list[Model]:
 
 
 def _by_name(name: str) -> Model | None:
+    # PostgreSQL can't even be asked for a name that holds NUL.
+    if not NAME.fullmatch(name):
+        return None
     return db.session.scalar(
         select(Model).where(Model.name == name).options(selectinload(Model.versions))
     )

@@ -26,6 +26,7 @@ class Model(Base):
     Attributes:
         name: The slug in its addresses; unique.
         live_number: The version that answers; None while there is none.
+        previous_number: The version that answered before; None: no other did.
         owner_id: The user who sees it when it is private, with the owners.
         withdrawn_at: Set while the model is not callable.
     """
@@ -36,6 +37,7 @@ class Model(Base):
     name: Mapped[str] = mapped_column(String(63), unique=True)
     visibility: Mapped[str] = mapped_column(String(20), default=Visibility.PUBLIC)
     live_number: Mapped[int | None]
+    previous_number: Mapped[int | None]
     owner_id: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     withdrawn_at: Mapped[datetime | None]
@@ -48,6 +50,12 @@ class Model(Base):
     def live(self) -> "ModelVersion":
         """The version that answers; a callable model always has one."""
         return next(v for v in self.versions if v.number == self.live_number)
+
+    def make_live(self, number: int) -> None:
+        """Let version *number* answer, and keep which one did before."""
+        if number != self.live_number:
+            self.previous_number = self.live_number
+            self.live_number = number
 
     @property
     def is_withdrawn(self) -> bool:
@@ -115,6 +123,11 @@ class ModelVersion(Base):
         return self.number == self.model.live_number
 
     @property
+    def is_previous(self) -> bool:
+        """Whether this version answered before the live one."""
+        return self.number == self.model.previous_number
+
+    @property
     def signature_by_role(self) -> dict[str, runtime.Signature]:
         """Role of each ONNX file → its signature."""
         return {
@@ -123,9 +136,17 @@ class ModelVersion(Base):
         }
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The table ``[settings]``, which most manifests lack."""
+        options: dict[str, Any] = self.manifest.get("settings", {})
+        return options
+
+    @property
     def description(self) -> runtime.Description:
         """What the version takes and gives."""
         settings = Settings(
-            signatures=self.signature_by_role, labels=tuple(self.manifest["labels"])
+            signatures=self.signature_by_role,
+            labels=tuple(self.manifest["labels"]),
+            options=self.options,
         )
         return runtime.describe(self.task, settings)

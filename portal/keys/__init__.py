@@ -1,17 +1,20 @@
-"""API keys: issued, authenticated, listed and revoked."""
+"""API keys: issued, authenticated, listed, renamed, revoked and deleted."""
 
-from portal.keys.errors import KeyRefused, KeysExhausted, UserUnverified
+from portal.keys.errors import KeyActive, KeyRefused, KeysExhausted, UserUnverified
 from portal.keys.lifetimes import DEFAULT_LIFETIME, parse_lifetime
 from portal.keys.secrets import has_valid_form, make_secret
 from portal.keys.service import (
     IssuedKey,
     active_count,
     authenticate,
+    delete,
     find,
     find_by_prefix,
     issue,
     list_all,
     list_of,
+    mark_used,
+    rename,
     revoke,
 )
 from portal.keys.tables import ApiKey, Scope
@@ -20,12 +23,14 @@ __all__ = [
     "DEFAULT_LIFETIME",
     "ApiKey",
     "IssuedKey",
+    "KeyActive",
     "KeyRefused",
     "KeysExhausted",
     "Scope",
     "UserUnverified",
     "active_count",
     "authenticate",
+    "delete",
     "find",
     "find_by_prefix",
     "has_valid_form",
@@ -33,6 +38,8 @@ __all__ = [
     "list_all",
     "list_of",
     "make_secret",
+    "mark_used",
     "parse_lifetime",
+    "rename",
     "revoke",
 ]

@@ -87,7 +87,7 @@ def list_keys(email: str | None, *, as_json: bool) -> None:
         scopes = ",".join(row["scopes"])
         click.echo(
             f"{row['prefix']}  {row['status']:<7}  until {row['expires_at']}  "
-            f"{scopes}  {row['email']}  {row['name']}"
+            f"{_last_use(row)}  {scopes}  {row['email']}  {row['name']}"
         )
 
 
@@ -102,8 +102,15 @@ def revoke(prefix: str) -> None:
     click.echo(f"The key {api_key.prefix} of {api_key.user.email} is revoked.")
 
 
+def _last_use(row: dict[str, Any]) -> str:
+    if row["last_used_at"] is None:
+        return "never used"
+    agent = f" ({row['last_used_agent']})" if row["last_used_agent"] else ""
+    return f"last used {row['last_used_at']} from {row['last_used_address']}{agent}"
+
+
 def _document(api_key: keys.ApiKey) -> dict[str, Any]:
-    expires_at = api_key.expires_at
+    expires_at, last_used_at = api_key.expires_at, api_key.last_used_at
     return {
         "prefix": api_key.prefix,
         "email": api_key.user.email,
@@ -112,4 +119,9 @@ def _document(api_key: keys.ApiKey) -> dict[str, Any]:
         "status": api_key.status,
         "created_at": api_key.created_at.isoformat(timespec="seconds"),
         "expires_at": expires_at.isoformat(timespec="seconds") if expires_at else None,
+        "last_used_at": last_used_at.isoformat(timespec="minutes")
+        if last_used_at
+        else None,
+        "last_used_address": api_key.last_used_address,
+        "last_used_agent": api_key.last_used_agent,
     }

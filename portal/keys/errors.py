@@ -23,6 +23,13 @@ class UserUnverified(Forbidden):
         )
 
 
+class KeyActive(Conflict):
+    """A key that still opens the API can't be deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("This key still works. Revoke it first, then delete it.")
+
+
 class KeysExhausted(Conflict):
     """As many keys are active as the plan allows."""
 

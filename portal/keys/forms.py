@@ -1,6 +1,6 @@
-"""The form that makes a key.
+"""The forms that make a key and rename one.
 
-The service checks what is typed; the form shows its refusals beside the fields.
+The service checks what is typed; a form shows its refusals beside the fields.
 """
 
 from datetime import timedelta
@@ -14,10 +14,33 @@ from portal.keys.lifetimes import parse_lifetime
 from portal.web.errors import sentence
 
 
-class KeyForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A name and a lifetime."""
+class NameForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """A name."""
 
     name = StringField(_("Name"))
+
+    def show(self, refusal: PortalError) -> None:
+        """Show *refusal* beside its field, or above the form."""
+        name = refusal.field if isinstance(refusal, Invalid) else ""
+        if name in self:
+            self[name].errors = [sentence(refusal)]
+        else:
+            self.form_errors.append(sentence(refusal))
+
+
+class RenameForm(NameForm):
+    """Another name for the key with the id *key_id*, in that key's row."""
+
+    def __init__(self, key_id: int) -> None:
+        super().__init__()
+        self.key_id = key_id
+        # The page has a field "name" for each of the keys, and for a new one.
+        self.name.id = f"name-{key_id}"
+
+
+class KeyForm(NameForm):
+    """A name and a lifetime."""
+
     expires_in = SelectField(
         _("Expires in"),
         choices=[
@@ -36,11 +59,3 @@ class KeyForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     def lifetime(self) -> timedelta:
         """The chosen lifetime."""
         return parse_lifetime(str(self.expires_in.data))
-
-    def show(self, refusal: PortalError) -> None:
-        """Show *refusal* beside its field, or above the form."""
-        name = refusal.field if isinstance(refusal, Invalid) else ""
-        if name in self:
-            self[name].errors = [sentence(refusal)]
-        else:
-            self.form_errors.append(sentence(refusal))

@@ -1,10 +1,12 @@
-"""Issues, authenticates and revokes API keys."""
+"""Issues, authenticates, renames, revokes and deletes API keys."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+import structlog
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import audit
 from portal.accounts import User
@@ -13,6 +15,7 @@ from portal.db import db, exclusive, now
 from portal.errors import NotFound
 from portal.keys import secrets
 from portal.keys.errors import (
+    KeyActive,
     KeyRefused,
     KeysExhausted,
     UserUnverified,
@@ -21,6 +24,8 @@ from portal.keys.lifetimes import DEFAULT_LIFETIME, check_lifetime
 from portal.keys.names import check_name
 from portal.keys.tables import ApiKey, Scope
 from portal.limits import DEFAULT_PLAN
+
+log = structlog.get_logger(__name__)
 
 
 class IssuedKey(NamedTuple):
@@ -64,14 +69,7 @@ def issue(
     )
     db.session.add(api_key)
     db.session.flush()
-    audit.record(
-        "key.issued",
-        subject=f"key:{api_key.id}",
-        actor_id=actor_id,
-        prefix=api_key.prefix,
-        user_id=user.id,
-        scopes=api_key.scopes,
-    )
+    _record("key.issued", api_key, actor_id, scopes=api_key.scopes)
     return IssuedKey(api_key, secret)
 
 
@@ -93,16 +91,48 @@ def authenticate(secret: str) -> ApiKey:
     return api_key
 
 
+def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
+    """Note who used *api_key* last, to the minute; never fail.
+
+    Ends the session's transaction and writes in one of its own, on the connection
+    that this gave back: a call holds no second one, and a failure takes nothing
+    with it. Of many calls in a minute one writes, and none waits for another.
+    """
+    minute = _minute(now())
+    if api_key.last_used_at is not None and api_key.last_used_at >= minute:
+        return
+    is_due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < minute)
+    due = (
+        select(ApiKey.id)
+        .where(ApiKey.id == api_key.id, ApiKey.deleted_at.is_(None), is_due)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    try:
+        db.session.commit()
+        with db.engine.begin() as connection:
+            connection.execute(
+                update(ApiKey)
+                .where(ApiKey.id.in_(due.scalar_subquery()))
+                .values(
+                    last_used_at=minute,
+                    last_used_address=_printable(address)[:64],
+                    last_used_agent=_printable(user_agent)[:300],
+                )
+            )
+    except SQLAlchemyError as failure:
+        log.warning("key.not_marked", key=api_key.prefix, error=type(failure).__name__)
+
+
 def list_of(user: User) -> Sequence[ApiKey]:
     """Return the keys of *user*, the newest first."""
     return db.session.scalars(
-        select(ApiKey).where(ApiKey.user_id == user.id).order_by(ApiKey.id.desc())
+        _listed().where(ApiKey.user_id == user.id).order_by(ApiKey.id.desc())
     ).all()
 
 
 def list_all() -> Sequence[ApiKey]:
     """Return everybody's keys, the newest first."""
-    return db.session.scalars(select(ApiKey).order_by(ApiKey.id.desc())).all()
+    return db.session.scalars(_listed().order_by(ApiKey.id.desc())).all()
 
 
 def active_count(user: User) -> int:
@@ -123,7 +153,7 @@ def find(key_id: int, *, owner: User) -> ApiKey:
     """
     return _found(
         db.session.scalar(
-            select(ApiKey).where(ApiKey.id == key_id, ApiKey.user_id == owner.id)
+            _listed().where(ApiKey.id == key_id, ApiKey.user_id == owner.id)
         )
     )
 
@@ -135,7 +165,29 @@ def find_by_prefix(prefix: str) -> ApiKey:
         NotFound: There is none.
     """
     bare = prefix.removeprefix(secrets.MARK)
-    return _found(db.session.scalar(select(ApiKey).where(ApiKey.prefix == bare)))
+    return _found(db.session.scalar(_listed().where(ApiKey.prefix == bare)))
+
+
+def rename(api_key: ApiKey, name: str, *, actor_id: int | None = None) -> None:
+    """Call *api_key* by another name.
+
+    Raises:
+        Invalid: The name can't be used.
+        NotFound: The key was deleted meanwhile.
+    """
+    name = check_name(name)
+    renamed_id = db.session.scalar(
+        update(ApiKey)
+        .where(
+            ApiKey.id == api_key.id, ApiKey.deleted_at.is_(None), ApiKey.name != name
+        )
+        .values(name=name)
+        .returning(ApiKey.id)
+    )
+    if renamed_id is not None:
+        _record("key.renamed", api_key, actor_id, name=name)
+    else:
+        _found(db.session.scalar(_listed().where(ApiKey.id == api_key.id)))
 
 
 def revoke(api_key: ApiKey, *, actor_id: int | None = None) -> None:
@@ -148,13 +200,27 @@ def revoke(api_key: ApiKey, *, actor_id: int | None = None) -> None:
         .returning(ApiKey.id)
     )
     if revoked_id is not None:
-        audit.record(
-            "key.revoked",
-            subject=f"key:{api_key.id}",
-            actor_id=actor_id,
-            prefix=api_key.prefix,
-            user_id=api_key.user_id,
-        )
+        _record("key.revoked", api_key, actor_id)
+
+
+def delete(api_key: ApiKey, *, actor_id: int | None = None) -> None:
+    """List *api_key* no more and forget its name; deleting it again changes nothing.
+
+    Raises:
+        KeyActive: It still opens the API.
+    """
+    at = now()
+    is_over = or_(ApiKey.revoked_at.is_not(None), ApiKey.expires_at <= at)
+    deleted_id = db.session.scalar(
+        update(ApiKey)
+        .where(ApiKey.id == api_key.id, ApiKey.deleted_at.is_(None), is_over)
+        .values(deleted_at=at, name="", last_used_address=None, last_used_agent=None)
+        .returning(ApiKey.id)
+    )
+    if deleted_id is not None:
+        _record("key.deleted", api_key, actor_id)
+    elif api_key.is_active:
+        raise KeyActive
 
 
 def _check_owner(user: User) -> None:
@@ -173,6 +239,10 @@ def _draw() -> str:
             return secret
 
 
+def _listed() -> Select[ApiKey]:
+    return select(ApiKey).where(ApiKey.deleted_at.is_(None))
+
+
 def _is_active() -> tuple[ColumnElement[bool], ...]:
     return (
         ApiKey.revoked_at.is_(None),
@@ -184,3 +254,25 @@ def _found(api_key: ApiKey | None) -> ApiKey:
     if api_key is None:
         raise NotFound("There is no such key.")
     return api_key
+
+
+def _record(
+    action: str, api_key: ApiKey, actor_id: int | None, **details: object
+) -> None:
+    audit.record(
+        action,
+        subject=f"key:{api_key.id}",
+        actor_id=actor_id,
+        prefix=api_key.prefix,
+        user_id=api_key.user_id,
+        **details,
+    )
+
+
+def _minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
+
+
+def _printable(text: str) -> str:
+    """Return *text* without what no terminal, page or database should be sent."""
+    return "".join(char for char in text if char.isprintable())

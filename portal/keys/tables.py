@@ -25,6 +25,10 @@ class ApiKey(Base):
         secret_hash: SHA-256 of the whole secret, hexadecimal.
         scopes: Values of `Scope`.
         expires_at: None: never.
+        last_used_at: To the minute, so that few calls write; None: never.
+        last_used_address, last_used_agent: Who made the first call of that minute.
+        deleted_at: Set once the key is listed no more; its name is forgotten then.
+            The row stays: past calls, and those still under way, are counted for it.
     """
 
     __tablename__ = "api_keys"
@@ -40,6 +44,10 @@ class ApiKey(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    last_used_address: Mapped[str | None] = mapped_column(String(64))
+    last_used_agent: Mapped[str | None] = mapped_column(String(300))
+    deleted_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(lazy="joined")
 

@@ -10,11 +10,13 @@ from portal import keys
 from portal.accounts.login import login_required
 from portal.db import db
 from portal.errors import Invalid
-from portal.keys.forms import KeyForm
+from portal.keys.forms import KeyForm, RenameForm
 from portal.limits import DEFAULT_PLAN
 from portal.web import render, see_other
 
 bp = Blueprint("keys", __name__, url_prefix="/keys")
+# A larger number is no id that the database can hold.
+ONE_KEY = "/<int(max=2147483647):key_id>"
 
 
 @bp.get("")
@@ -46,8 +48,25 @@ def create() -> Response:
     return _page(KeyForm(formdata=None), HTTPStatus.CREATED, secret=issued.secret)
 
 
-# A larger number is no id that the database can hold.
-@bp.post("/<int(max=2147483647):key_id>/revocation")
+@bp.post(f"{ONE_KEY}/name")
+@login_required
+def rename(key_id: int) -> Redirect:
+    """Give one of the user's keys another name."""
+    api_key = keys.find(key_id, owner=current_user)
+    form = RenameForm(key_id)
+    try:
+        keys.rename(api_key, form.name.data or "", actor_id=current_user.id)
+    except Invalid as refusal:
+        db.session.rollback()
+        form.show(refusal)
+        return _page(
+            KeyForm(formdata=None), HTTPStatus.UNPROCESSABLE_ENTITY, renaming=form
+        )
+    db.session.commit()
+    return see_other(url_for("keys.index"))
+
+
+@bp.post(f"{ONE_KEY}/revocation")
 @login_required
 def revoke(key_id: int) -> Redirect:
     """Revoke one of the user's keys."""
@@ -57,8 +76,22 @@ def revoke(key_id: int) -> Redirect:
     return see_other(url_for("keys.index"))
 
 
+@bp.post(f"{ONE_KEY}/deletion")
+@login_required
+def delete(key_id: int) -> Redirect:
+    """Delete one of the user's keys that is revoked or expired."""
+    api_key = keys.find(key_id, owner=current_user)
+    keys.delete(api_key, actor_id=current_user.id)
+    db.session.commit()
+    return see_other(url_for("keys.index"))
+
+
 def _page(
-    form: KeyForm, status: HTTPStatus = HTTPStatus.OK, *, secret: str = ""
+    form: KeyForm,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    secret: str = "",
+    renaming: RenameForm | None = None,
 ) -> Response:
     response = render(
         "keys/index.html",
@@ -69,6 +102,7 @@ def _page(
         is_full=keys.active_count(current_user) >= DEFAULT_PLAN.max_keys,
         max_keys=DEFAULT_PLAN.max_keys,
         secret=secret,
+        renaming=renaming,
     )
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -35,6 +35,7 @@ class OutputKind(StrEnum):
 
     LABELS = "labels"
     LINES = "lines"
+    FIELDS = "fields"
     TENSOR = "tensor"
 
 
@@ -87,6 +88,14 @@ class Input:
                 return {"type": "number"}
             case InputKind.TENSOR:
                 return _tensor_schema(self.tensor)
+
+
+PICTURE = Input(
+    "image",
+    InputKind.IMAGE,
+    "Picture",
+    help="PNG, JPEG or WebP, up to 40 megapixels",
+)
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,13 @@ class Output:
                     score=number,
                     polygon={"type": "array", "items": point},
                 )
+            case OutputKind.FIELDS:
+                one = _object(
+                    value={"type": ["string", "null"]},
+                    valid={"type": ["boolean", "null"]},
+                    title={"type": "string"},
+                )
+                return {"type": "object", "additionalProperties": one}
             case OutputKind.TENSOR:
                 return _object(
                     shape={"type": "array", "items": {"type": "integer"}},

@@ -27,6 +27,7 @@ class VersionSpec:
         files: Role → path of the file.
         signatures: Role of each ONNX file → its signature.
         labels: The names of the classes, in the order of the model's output.
+        options: The task's own settings.
     """
 
     digest: str
@@ -35,11 +36,12 @@ class VersionSpec:
     files: Mapping[str, Path]
     signatures: Mapping[str, Signature]
     labels: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         """What the task reads."""
-        return Settings(signatures=self.signatures, labels=self.labels)
+        return Settings(self.signatures, self.labels, self.options)
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class LoadedModel:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # The arena keeps the memory of the largest input for good.
+        options.enable_cpu_mem_arena = False
         return ort.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )

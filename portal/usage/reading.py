@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any, Self
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import Row, and_, case, func, select
 
 from portal.accounts.tables import User
 from portal.catalog.tables import Model
@@ -147,6 +147,7 @@ def cells(user: User, first: date, last: date) -> Sequence[Cell]:
     day = func.date(UsageRecord.created_at)
     groups = (day, Model.name, ApiKey.name, ApiKey.prefix, UsageRecord.surface)
     is_error = UsageRecord.status >= FIRST_REFUSAL
+    is_the_key = and_(ApiKey.id == UsageRecord.api_key_id, ApiKey.deleted_at.is_(None))
     rows = db.session.execute(
         select(
             day.label("day"),
@@ -160,7 +161,7 @@ def cells(user: User, first: date, last: date) -> Sequence[Cell]:
             func.sum(UsageRecord.latency_ms).label("latency_sum_ms"),
         )
         .outerjoin(Model, Model.id == UsageRecord.model_id)
-        .outerjoin(ApiKey, ApiKey.id == UsageRecord.api_key_id)
+        .outerjoin(ApiKey, is_the_key)
         .where(
             UsageRecord.user_id == user.id,
             UsageRecord.created_at >= _midnight(first),

@@ -26,7 +26,7 @@ def test_public_models_are_listed_without_a_key(client):
     answer = client.get(MODELS)
 
     assert answer.status_code == 200
-    assert {"file-type", "iris", "ocr"} <= set(names(answer))
+    assert {"file-type", "iris", "mrz", "ocr"} <= set(names(answer))
     assert names(answer) == sorted(names(answer))
 
 

@@ -18,7 +18,7 @@ def declared(name):
 def test_they_are_public_and_have_a_title_a_card_and_a_licence(bundled_app):
     models = catalog.list_public()
 
-    assert [model.name for model in models] == ["file-type", "iris", "ocr"]
+    assert [model.name for model in models] == ["file-type", "iris", "mrz", "ocr"]
     for model in models:
         assert model.live_number == 1
         assert model.live.title
@@ -31,7 +31,7 @@ def test_they_are_published_once(bundled_app):
     again = publish_bundled(config())
 
     assert again == []
-    assert [len(model.versions) for model in catalog.list_all()] == [1, 1, 1]
+    assert [len(model.versions) for model in catalog.list_all()] == [1, 1, 1, 1]
 
 
 def test_a_withdrawn_one_stays_withdrawn(bundled_app):
@@ -40,13 +40,13 @@ def test_a_withdrawn_one_stays_withdrawn(bundled_app):
 
     publish_bundled(config())
 
-    assert [m.name for m in catalog.list_public()] == ["file-type", "ocr"]
+    assert [m.name for m in catalog.list_public()] == ["file-type", "mrz", "ocr"]
 
 
 def test_one_that_the_owner_published_under_that_name_is_left_alone(
     app, publish, onnx_file, monkeypatch, tmp_path
 ):
-    for name in ("iris", "ocr", "file-type"):
+    for name in ("iris", "mrz", "ocr", "file-type"):
         publish(onnx_file, name=name)
 
     publish_bundled(config())
@@ -74,6 +74,30 @@ def test_ocr_takes_a_picture_and_gives_lines(bundled_app):
     assert [(o.name, o.kind) for o in description.outputs] == [
         ("lines", OutputKind.LINES)
     ]
+
+
+def test_mrz_takes_a_picture_and_gives_lines_and_fields(bundled_app):
+    description = declared("mrz")
+
+    assert [(i.name, i.kind) for i in description.inputs] == [
+        ("image", InputKind.IMAGE)
+    ]
+    assert [(p.name, p.kind, p.default) for p in description.parameters] == [
+        ("center_crop", ParameterKind.BOOL, False),
+        ("postprocess", ParameterKind.BOOL, True),
+    ]
+    assert [(o.name, o.kind) for o in description.outputs] == [
+        ("lines", OutputKind.LINES),
+        ("fields", OutputKind.FIELDS),
+    ]
+
+
+def test_mrz_is_made_of_the_files_of_ocr(bundled_app):
+    def digests(name):
+        files = catalog.find_any(name).live.manifest["files"]
+        return {role: file["sha256"] for role, file in files.items()}
+
+    assert digests("mrz") == digests("ocr")
 
 
 def test_file_type_takes_a_file_and_gives_labels(bundled_app):
@@ -124,6 +148,7 @@ def test_each_shows_a_real_result_before_anybody_runs_it(bundled_app):
     assert results["file-type"]["labels"][0]["label"] == "python"
     assert results["iris"]["labels"][0]["label"] == "setosa"
     assert "HARBOUR BAKERY" in [line["text"] for line in results["ocr"]["lines"]]
+    assert results["mrz"]["fields"]["surname"]["value"] == "ERIKSSON"
 
 
 def test_every_file_of_theirs_is_in_the_store(bundled_app):
@@ -133,6 +158,6 @@ def test_every_file_of_theirs_is_in_the_store(bundled_app):
         for file in model.live.manifest["files"].values()
     ]
 
-    assert len(files) == 6
+    assert len(files) == 9
     for digest in files:
         assert (store_dir(config()) / digest[:2] / digest).is_file()

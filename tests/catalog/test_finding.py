@@ -55,6 +55,17 @@ def test_a_model_is_found_by_name_by_those_who_may_see_it(
     assert found == finders
 
 
+@pytest.mark.parametrize("portal", ["app", "pg_app"])
+@pytest.mark.parametrize(
+    "name", ["a\x00b", "\ud800", "Iris", "a" * 5000, "", "../iris"]
+)
+def test_what_is_no_name_is_no_model(request, portal, name):
+    request.getfixturevalue(portal)
+
+    with pytest.raises(ModelNotFound):
+        catalog.find_model(name, viewer=None)
+
+
 def finds(name, viewer):
     try:
         model = catalog.find_model(name, viewer=viewer)

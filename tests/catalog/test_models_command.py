@@ -81,6 +81,10 @@ def test_publish_takes_a_folder(models, folder):
         (["publish", "/", "--colour", "red"], "No such option"),
         (["show"], "Missing argument 'NAME'"),
         (["withdraw"], "Missing argument 'NAME'"),
+        (["promote", "cats"], "Missing argument 'VERSION'"),
+        (["promote", "cats", "newest"], "'newest' is not a valid integer"),
+        (["rollback"], "Missing argument 'NAME'"),
+        (["rollback", "cats", "1"], "Got unexpected extra argument"),
         (["list", "--yaml"], "No such option"),
         (["dance"], "No such command 'dance'"),
     ],
@@ -121,9 +125,17 @@ def test_a_refused_model_ends_with_status_1_and_one_sentence(
     assert catalog.list_all() == []
 
 
-@pytest.mark.parametrize("command", ["show", "withdraw"])
-def test_a_model_that_does_not_exist_ends_with_status_1(models, app, command):
-    result = models(command, "nothing")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "nothing"],
+        ["withdraw", "nothing"],
+        ["promote", "nothing", 1],
+        ["rollback", "nothing"],
+    ],
+)
+def test_a_model_that_does_not_exist_ends_with_status_1(models, app, arguments):
+    result = models(*arguments)
 
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: There is no model")
@@ -174,6 +186,27 @@ def test_show_lists_the_versions_and_marks_the_live_one(models, path):
     assert first == "cats: Cats (public)"
     assert [line.split()[0] for line in versions] == ["1", "2"]
     assert [line.rstrip().endswith("live") for line in versions] == [False, True]
+
+
+def test_show_marks_the_version_that_was_live_before(models, path):
+    for amount in (1, 2, 3):
+        path.write_bytes(onnx_files.adder(amount))
+        models("publish", path)
+
+    _, *versions = models("show", "cats").stdout.splitlines()
+    shown = json.loads(models("show", "cats", "--json").stdout)
+
+    assert [line.split()[-1] for line in versions] == ["tensor", "previous", "live"]
+    assert (shown["live_version"], shown["previous_version"]) == (3, 2)
+
+
+def test_show_marks_no_previous_version_where_none_was(models, path):
+    models("publish", path)
+
+    assert "previous" not in models("show", "cats").stdout
+    assert (
+        json.loads(models("show", "cats", "--json").stdout)["previous_version"] is None
+    )
 
 
 def test_show_prints_json(models, path):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import time_machine
 
 from portal import keys
 from portal.db import db
@@ -98,6 +99,33 @@ def test_list_prints_json(runner, user):
     assert row["scopes"] == ["predict"]
     assert row["status"] == "active"
     assert row["expires_at"].endswith("+00:00")
+
+
+def test_list_says_who_used_a_key_last(runner, user):
+    make_key(user, "attic")
+    api_key, _ = make_key(user, "laptop")
+    with time_machine.travel("2026-11-25T12:34:56Z", tick=False):
+        keys.mark_used(api_key, address="198.51.100.7", user_agent="curl/8.5.0")
+
+    used, unused = runner.invoke(args=["keys", "list"]).stdout.splitlines()
+    row, other = json.loads(runner.invoke(args=["keys", "list", "--json"]).stdout)
+
+    assert "last used 2026-11-25T12:34+00:00 from 198.51.100.7 (curl/8.5.0)" in used
+    assert "never used" in unused
+    assert row["last_used_at"] == "2026-11-25T12:34+00:00"
+    assert row["last_used_address"] == "198.51.100.7"
+    assert row["last_used_agent"] == "curl/8.5.0"
+    assert other["last_used_at"] is None
+
+
+def test_list_leaves_deleted_keys_out(runner, user):
+    api_key, _ = make_key(user, "laptop")
+    keys.revoke(api_key)
+    keys.delete(api_key)
+    db.session.commit()
+
+    assert runner.invoke(args=["keys", "list"]).stdout == ""
+    assert json.loads(runner.invoke(args=["keys", "list", "--json"]).stdout) == []
 
 
 @pytest.mark.parametrize("mark", ["", "mp_"])

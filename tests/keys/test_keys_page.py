@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from portal import keys
+from portal import keys, usage
 from portal.db import db, now
 from portal.limits import DEFAULT_PLAN
 from tests.factories import log_in, make_key, make_user
@@ -203,6 +203,198 @@ def test_the_key_of_someone_else_is_not_there(client, user):
 
 def test_a_number_too_large_for_a_key_is_not_there(client, user):
     assert revoke(client, 10**30).status_code == 404
+
+
+def rename(client, key_id, name, **options):
+    form = {"csrf_token": csrf_token(client, "/keys"), "name": name}
+    return client.post(f"/keys/{key_id}/name", data=form, **options)
+
+
+def delete(client, key_id, **options):
+    form = {"csrf_token": csrf_token(client, "/keys")}
+    return client.post(f"/keys/{key_id}/deletion", data=form, **options)
+
+
+def test_a_key_that_was_never_used_is_listed_so(client, user):
+    make_key(user)
+
+    page = client.get("/keys").text
+
+    assert re.search(r'data-label="Last used">\s*<div[^>]*>\s*never\s', page)
+
+
+def test_the_page_shows_when_from_where_and_by_what_a_key_was_used(client, user):
+    _, secret = make_key(user)
+    with time_machine.travel("2026-11-25T12:34:56Z", tick=False):
+        client.application.test_client().get(
+            "/api/v1/me",
+            headers={"X-API-Key": secret, "User-Agent": '<b hx-get="/logout">'},
+            environ_base={"REMOTE_ADDR": "198.51.100.7"},
+        )
+
+    page = client.get("/keys").text
+
+    assert "25 Nov 2026, 12:34 UTC" in page
+    assert "198.51.100.7" in page
+    assert "&lt;b hx-get=&#34;/logout&#34;&gt;" in page
+    assert "<b hx-get" not in page
+
+
+def test_the_menu_of_an_active_key_renames_it_and_deletes_nothing(client, user):
+    api_key, _ = make_key(user, "laptop")
+
+    page = client.get("/keys").text
+
+    assert f'action="/keys/{api_key.id}/name"' in page
+    assert f"/keys/{api_key.id}/deletion" not in page
+    assert '<details class="menu key-menu" data-menu>' in page
+
+
+def test_a_key_is_renamed(client, user):
+    api_key, _ = make_key(user, "laptop")
+
+    answer = rename(client, api_key.id, "desk")
+
+    page = client.get("/keys").text
+    assert (answer.status_code, answer.location) == (303, "/keys")
+    assert ">desk</th>" in page
+    assert "laptop" not in page
+
+
+@pytest.mark.parametrize("headers", [{}, AS_FRAGMENT])
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("", "A key needs a name."),
+        ("a" * 81, "at most 80 characters; this one has 81"),
+    ],
+)
+def test_a_wrong_name_comes_back_in_the_open_menu_of_its_key(
+    client, user, name, sentence, headers
+):
+    api_key, _ = make_key(user, "laptop")
+    other, _ = make_key(user, "attic")
+
+    answer = rename(client, api_key.id, name, headers=headers)
+
+    assert answer.status_code == 422
+    assert answer.text.count(sentence) == 2  # above the keys and beside the field
+    assert f'href="#name-{api_key.id}"' in answer.text
+    assert f'id="name-{api_key.id}-error"' in answer.text
+    assert f'id="name-{other.id}-error"' not in answer.text
+    assert answer.text.count('<details class="menu key-menu" open>') == 1
+    assert f'value="{name}"' in answer.text
+    assert ">laptop</th>" in answer.text
+    assert ("<html" in answer.text) is not bool(headers)
+
+
+@pytest.mark.parametrize("ending", ["revoked", "expired"])
+def test_a_key_that_opens_nothing_more_is_deleted(client, user, ending):
+    api_key, _ = make_key(user, "laptop")
+    if ending == "revoked":
+        keys.revoke(api_key)
+    else:
+        api_key.expires_at = now()
+    db.session.commit()
+    assert f'action="/keys/{api_key.id}/deletion"' in client.get("/keys").text
+
+    answer = delete(client, api_key.id)
+
+    page = client.get("/keys").text
+    assert (answer.status_code, answer.location) == (303, "/keys")
+    assert api_key.prefix not in page
+    assert "No keys yet" in page
+
+
+def test_deleting_asks_first(client, user):
+    api_key, _ = make_key(user, "laptop")
+    keys.revoke(api_key)
+    db.session.commit()
+
+    page = client.get("/keys").text
+
+    assert 'data-confirm="Delete “laptop”?' in page
+
+
+@pytest.mark.parametrize("headers", [{}, AS_FRAGMENT])
+def test_a_key_that_still_works_is_not_deleted(client, user, headers):
+    api_key, secret = make_key(user)
+
+    answer = delete(client, api_key.id, headers=headers)
+
+    assert answer.status_code == 409
+    assert "This key still works. Revoke it first, then delete it." in answer.text
+    db.session.expire_all()
+    assert keys.authenticate(secret).id == api_key.id
+
+
+def test_the_calls_of_a_deleted_key_stay_on_the_usage_page(client, user):
+    api_key, _ = make_key(user, "laptop")
+    usage.record(
+        request_id="req_1",
+        user_id=user.id,
+        api_key_id=api_key.id,
+        model_id=None,
+        version=None,
+        surface=usage.Surface.API,
+        status=200,
+        latency_ms=1.0,
+        compute_ms=1.0,
+    )
+    keys.revoke(api_key)
+    db.session.commit()
+
+    delete(client, api_key.id)
+
+    page = client.get("/usage").text
+    assert "deleted key" in page
+    assert "laptop" not in page
+    assert ",deleted,1," in client.get("/usage.csv").text
+
+
+@pytest.mark.parametrize("deed", ["name", "deletion"])
+def test_nobody_renames_or_deletes_the_key_of_someone_else(client, user, deed):
+    api_key, _ = make_key(make_user("bob@example.org"), "his")
+    keys.revoke(api_key)
+    db.session.commit()
+    form = {"csrf_token": csrf_token(client, "/keys"), "name": "mine"}
+
+    answer = client.post(f"/keys/{api_key.id}/{deed}", data=form)
+
+    assert answer.status_code == 404
+    db.session.expire_all()
+    assert api_key.name == "his"
+    assert api_key.deleted_at is None
+
+
+@pytest.mark.parametrize("deed", ["name", "deletion"])
+def test_a_deed_without_its_token_is_refused(client, user, deed):
+    api_key, _ = make_key(user, "laptop")
+    keys.revoke(api_key)
+    db.session.commit()
+
+    answer = client.post(f"/keys/{api_key.id}/{deed}", data={"name": "mine"})
+
+    assert answer.status_code == 400
+    db.session.expire_all()
+    assert api_key.name == "laptop"
+    assert api_key.deleted_at is None
+
+
+@pytest.mark.parametrize("deed", ["name", "deletion"])
+def test_a_deed_on_a_key_needs_a_login(app, client, user, deed):
+    api_key, _ = make_key(user, "laptop")
+    token = csrf_token(client, "/keys")
+    client.delete_cookie("portal")
+
+    answer = client.post(
+        f"/keys/{api_key.id}/{deed}", data={"csrf_token": token, "name": "mine"}
+    )
+
+    assert answer.status_code == 303
+    assert answer.location.startswith("/login?next=")
+    db.session.expire_all()
+    assert api_key.name == "laptop"
 
 
 def test_a_key_can_not_make_a_key(client, user):

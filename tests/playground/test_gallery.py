@@ -18,7 +18,7 @@ def test_it_shows_every_public_model_by_name(client):
     page = client.get("/")
 
     assert page.status_code == 200
-    assert {"file-type", "iris", "ocr"} <= set(links(page))
+    assert {"file-type", "iris", "mrz", "ocr"} <= set(links(page))
     assert links(page) == sorted(links(page))
 
 

@@ -34,3 +34,9 @@ def file_type(tmp_path_factory):
 def ocr(tmp_path_factory):
     """Return the bundled `ocr`; a run takes a second or two."""
     return load_bundled("ocr", tmp_path_factory.mktemp("ocr"))
+
+
+@pytest.fixture(scope="session")
+def mrz(tmp_path_factory):
+    """Return the bundled `mrz`; a run takes a second or two."""
+    return load_bundled("mrz", tmp_path_factory.mktemp("mrz"))

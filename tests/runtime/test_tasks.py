@@ -49,7 +49,13 @@ def settings(content, *labels):
 
 
 def test_tasks_are_found_by_name():
-    assert set(task_names()) == {"file-type", "ocr", "tensor"}
+    assert set(task_names()) == {
+        "file-type",
+        "image-classification",
+        "mrz",
+        "ocr",
+        "tensor",
+    }
     assert find_task("tensor").name == "tensor"
 
 
@@ -67,6 +73,11 @@ def test_a_task_that_does_not_exist_is_refused_with_those_that_do():
         ("file-type", ["model"], "A file-type model takes one int32 tensor"),
         (
             "ocr",
+            ["detection", "orientation", "recognition"],
+            "The detection file must take one picture tensor",
+        ),
+        (
+            "mrz",
             ["detection", "orientation", "recognition"],
             "The detection file must take one picture tensor",
         ),

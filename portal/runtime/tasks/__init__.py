@@ -5,11 +5,13 @@ from typing import Any
 from portal.runtime.declaration import Description
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
 from portal.runtime.tasks.file_type import FileType
+from portal.runtime.tasks.image_classification import ImageClassification
+from portal.runtime.tasks.mrz import Mrz
 from portal.runtime.tasks.ocr import Ocr
 from portal.runtime.tasks.tensor import Tensor
 
 _TASKS: dict[str, type[Task[Any, Any]]] = {
-    task.name: task for task in (FileType, Ocr, Tensor)
+    task.name: task for task in (FileType, ImageClassification, Mrz, Ocr, Tensor)
 }
 
 __all__ = [
@@ -49,4 +51,14 @@ def describe(name: str, settings: Settings) -> Description:
     Raises:
         TaskRefused: The version's files or settings don't fit the task.
     """
-    return find_task(name).describe(settings)
+    task = find_task(name)
+    unknown = sorted(set(settings.options) - set(task.option_names))
+    if unknown:
+        raise TaskRefused(
+            "[settings] %(key)s is not a setting of the task %(task)s; there are: "
+            "%(names)s.",
+            key=unknown[0],
+            task=name,
+            names=", ".join(task.option_names) or "none",
+        )
+    return task.describe(settings)

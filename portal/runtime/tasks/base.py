@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import onnxruntime as ort
@@ -26,10 +26,12 @@ class Settings:
     Attributes:
         signatures: Role of each ONNX file → its signature.
         labels: The names of the classes.
+        options: The table ``[settings]`` of the manifest.
     """
 
     signatures: Mapping[str, Signature]
     labels: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(ABC, Generic[Prepared, Raw]):
@@ -39,11 +41,13 @@ class Task(ABC, Generic[Prepared, Raw]):
         name: As in the manifest, in Hugging Face's spelling where there is one.
         onnx_roles: The ONNX files that a version needs.
         other_roles: Its other files.
+        option_names: The keys that ``[settings]`` may have.
     """
 
     name: ClassVar[str]
     onnx_roles: ClassVar[tuple[str, ...]] = ("model",)
     other_roles: ClassVar[tuple[str, ...]] = ()
+    option_names: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __init__(

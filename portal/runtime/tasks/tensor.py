@@ -21,6 +21,7 @@ from portal.runtime.declaration import (
 )
 from portal.runtime.signature import Signature, TensorSpec
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
+from portal.runtime.tasks.ranking import rank
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 LABELS, RANKED_LABELS = "labels", "ranked_labels"
@@ -119,26 +120,11 @@ class Tensor(Task[Arrays, Arrays]):
         del parameters
         outputs: dict[str, Any] = {}
         if self._scored is not None:
-            outputs[_labels_name(self._signature)] = self._rank(raw[self._scored])
+            name = _labels_name(self._signature)
+            outputs[name] = rank(self._labels, raw[self._scored])
         for spec in self._signature.outputs:
             outputs[spec.name] = _as_json(raw[spec.name], spec)
         return outputs
-
-    def _rank(self, scores: "np.ndarray[Any, Any]") -> list[dict[str, Any]]:
-        """Return the labels by score, best first.
-
-        Args:
-            scores: Array of shape ``(…, labels)``; its first row is ranked.
-        """
-        rows = scores.reshape(-1, len(self._labels))
-        if not len(rows):
-            return []
-        row = rows[0]
-        order = np.argsort(-row, kind="stable")
-        return [
-            {"label": self._labels[index], "score": _finite(row[index])}
-            for index in order
-        ]
 
 
 def _scored_output(settings: Settings) -> str | None:
@@ -172,11 +158,6 @@ def _without_nan(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     nullable = array.astype(object)
     nullable[~np.isfinite(array)] = None
     return nullable
-
-
-def _finite(value: Any) -> float | None:  # noqa: ANN401 - a numpy scalar
-    number = float(value)
-    return number if np.isfinite(number) else None
 
 
 def _words(spec: TensorSpec) -> str:
