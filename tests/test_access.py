@@ -1,12 +1,17 @@
 """Who may do what: every route, for a fixed cast of roles."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import catalog
+from portal.app import create_app
 from portal.config import ROOT, Config
 from portal.db import db, now
+from tests.conftest import make_config
 from tests.factories import log_in, make_key, make_user
 from tests.pages import csrf_token
 
@@ -57,19 +62,40 @@ PAGES = {
 }
 
 
+@pytest.fixture(scope="module")
+def four_models(
+    migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a data folder with a model of each visibility, and a withdrawn one."""
+    folder = tmp_path_factory.mktemp("four")
+    shutil.copy(migrated_sqlite, folder / "portal.sqlite3")
+    config = make_config(folder)
+    with create_app(config).app_context():
+        for name, visibility in {
+            "shared": "public",
+            "hidden": "unlisted",
+            "secret": "private",
+            "gone": "public",
+        }.items():
+            overrides = catalog.Overrides(name=name, visibility=visibility)
+            catalog.publish(ROOT / "bundled/iris", config=config, overrides=overrides)
+        catalog.withdraw(catalog.find_any("gone"))
+        db.session.commit()
+        db.session.remove()
+        db.engine.dispose()
+    return folder
+
+
 @pytest.fixture
-def cast(app: Flask, config: Config) -> dict[str, FlaskClient]:
-    """Return a browser for each of the cast, on a portal with four models."""
-    for name, visibility in {
-        "shared": "public",
-        "hidden": "unlisted",
-        "secret": "private",
-        "gone": "public",
-    }.items():
-        overrides = catalog.Overrides(name=name, visibility=visibility)
-        catalog.publish(ROOT / "bundled/iris", config=config, overrides=overrides)
-    catalog.withdraw(catalog.find_any("gone"))
-    db.session.commit()
+def config(four_models: Path, tmp_path: Path) -> Config:
+    """Return the settings of ``app``, on a copy of the four models."""
+    shutil.copytree(four_models, tmp_path, dirs_exist_ok=True)
+    return make_config(tmp_path)
+
+
+@pytest.fixture
+def cast(app: Flask) -> dict[str, FlaskClient]:
+    """Return a browser for each of the cast."""
     browsers = {who: app.test_client() for who in CAST}
     for who in CAST[1:]:
         role = who if who in {"publisher", "owner"} else "user"
