@@ -17,14 +17,12 @@ from portal.runtime.declaration import (
     InputKind,
     Output,
     OutputKind,
-    Parameter,
-    ParameterKind,
 )
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
+from portal.runtime.tasks.ranking import TOP, top_parameter
 
 Features = "np.ndarray[Any, Any] | bytes"
 TEXT, UNKNOWN = "txt", "unknown"
-TOP = "top"
 
 
 class FileType(Task[Any, Any]):
@@ -67,17 +65,7 @@ class FileType(Task[Any, Any]):
                     help="any file; its name is not looked at",
                 ),
             ),
-            parameters=(
-                Parameter(
-                    TOP,
-                    ParameterKind.INT,
-                    "Labels",
-                    default=5,
-                    help="how many of the likeliest types to name",
-                    minimum=1,
-                    maximum=50,
-                ),
-            ),
+            parameters=(top_parameter(),),
             outputs=(Output("labels", OutputKind.LABELS, "Type"),),
         )
 

@@ -25,14 +25,11 @@ from portal.runtime.declaration import (
     Description,
     Output,
     OutputKind,
-    Parameter,
-    ParameterKind,
 )
 from portal.runtime.signature import Dimension, TensorSpec
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
-from portal.runtime.tasks.ranking import rank
+from portal.runtime.tasks.ranking import TOP, rank, top_parameter
 
-TOP = "top"
 DTYPES = ("float32", "float16")
 AXES = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2)}  # batch, channel, row, column
 WANTED = {
@@ -91,17 +88,7 @@ class ImageClassification(Task["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]):
         _scored_output(settings)
         return Description(
             inputs=(PICTURE,),
-            parameters=(
-                Parameter(
-                    TOP,
-                    ParameterKind.INT,
-                    "Labels",
-                    default=5,
-                    help="how many of the likeliest to name",
-                    minimum=1,
-                    maximum=50,
-                ),
-            ),
+            parameters=(top_parameter(),),
             outputs=(Output("labels", OutputKind.LABELS, "Labels"),),
         )
 

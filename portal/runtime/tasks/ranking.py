@@ -5,6 +5,23 @@ from typing import Any
 
 import numpy as np
 
+from portal.runtime.declaration import Parameter, ParameterKind
+
+TOP = "top"
+
+
+def top_parameter() -> Parameter:
+    """Return the parameter that says how many labels to give."""
+    return Parameter(
+        TOP,
+        ParameterKind.INT,
+        "Labels",
+        default=5,
+        help="how many of the likeliest to name",
+        minimum=1,
+        maximum=50,
+    )
+
 
 def rank(labels: Sequence[str], scores: "np.ndarray[Any, Any]") -> list[dict[str, Any]]:
     """Return the labels by score, best first.
