@@ -1,7 +1,6 @@
 """The headers that every answer carries, and the hosts the portal answers to."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
@@ -30,7 +29,6 @@ HEADERS = {
 HSTS = "max-age=31536000; includeSubDomains"
 ANY_HOST = ("/healthz", "/readyz")
 OTHER_HOST = "portal.other_host"
-STATIC_MAX_AGE_S = 31536000
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -54,7 +52,9 @@ def init_app(app: Flask, config: Config) -> None:
             response.headers.setdefault(name, value)
         if config.is_https:
             response.headers["Strict-Transport-Security"] = HSTS
-        _say_how_long_to_keep(response)
+        if "Cache-Control" not in response.headers:
+            # Pages depend on who is logged in; none may be kept by a cache.
+            response.headers["Cache-Control"] = "no-store"
         return response
 
 
@@ -95,17 +95,3 @@ def _name_of(host: str) -> str:
         return name.partition("]")[0]
     name = name.partition(":")[0]
     return name if name.isascii() else name.encode("idna").decode()
-
-
-def _say_how_long_to_keep(response: Response) -> None:
-    """Let versioned static files be kept for a year, and pages not at all."""
-    is_there = response.status_code < HTTPStatus.BAD_REQUEST
-    if request.endpoint == "static" and is_there:
-        if request.args.get("v"):
-            response.cache_control.no_cache = None
-            response.cache_control.public = True
-            response.cache_control.immutable = True
-            response.cache_control.max_age = STATIC_MAX_AGE_S
-    elif "Cache-Control" not in response.headers:
-        # Pages depend on who is logged in; none may be kept by a cache.
-        response.headers["Cache-Control"] = "no-store"
