@@ -3,7 +3,7 @@
 gunicorn lingers up to two seconds on every closed connection whose client keeps
 its end open, on the loop that accepts: a few dozen such clients stop a worker.
 Here a small pool of threads lingers instead; when it has too much to do, a
-connection is closed at once.
+connection is closed at once. And a worker that is told to end stops listening.
 """
 
 import socket
@@ -66,3 +66,21 @@ class Worker(ThreadWorker):
         conn.__class__ = _Connection
         conn.lingerer = self._lingerer
         super().enqueue_req(conn)
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:  # noqa: FBT001 - gunicorn's own form
+        """Before the end take what waits, and refuse what comes later.
+
+        gunicorn listens on while it finishes its requests: what connects then waits
+        in vain. Refused, a proxy asks another portal at once.
+        """
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                while self._accepts(listener):
+                    pass
+                listener.close()
+
+    def _accepts(self, listener: Any) -> bool:  # noqa: ANN401 - gunicorn's own
+        connections = self.nr_conns
+        self.accept(listener)
+        return bool(self.nr_conns > connections)

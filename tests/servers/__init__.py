@@ -1,4 +1,4 @@
-"""Real servers for the suite: PostgreSQL, Redis, SMTP and the portal itself.
+"""Real servers for the suite: PostgreSQL, Redis, SMTP, nginx and the portal itself.
 
 Each listens on a free port of 127.0.0.1, keeps its files in a temporary folder,
 and stops only the processes it started. All are context managers::
@@ -14,6 +14,7 @@ A server dies with the thread that started it, so start them in the main thread.
 
 from ._process import ServerFailed, free_port
 from .chromium import CHROMIUM_ARGS, chromium_path
+from .nginx import Nginx
 from .portal import Portal
 from .postgres import Postgres
 from .redis import Redis
@@ -21,6 +22,7 @@ from .smtp import ReceivedMail, SmtpSink
 
 __all__ = [
     "CHROMIUM_ARGS",
+    "Nginx",
     "Portal",
     "Postgres",
     "ReceivedMail",

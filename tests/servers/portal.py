@@ -47,9 +47,19 @@ class Portal(Server):
         return cls(settings)
 
     @classmethod
-    def production(cls, database_url: str, redis_url: str, **settings: str) -> Self:
-        """Make one as `docker compose up` starts it: gunicorn and the worker."""
-        return cls(
+    def production(
+        cls,
+        database_url: str,
+        redis_url: str,
+        *,
+        is_prepared: bool = False,
+        **settings: str,
+    ) -> Self:
+        """Make one as `docker compose up` starts it: gunicorn and the worker.
+
+        Unless it *is_prepared*, its first start migrates and publishes.
+        """
+        portal = cls(
             {
                 "PORTAL_DATABASE_URL": database_url,
                 "PORTAL_REDIS_URL": redis_url,
@@ -58,6 +68,8 @@ class Portal(Server):
             },
             is_embedded=False,
         )
+        portal._is_prepared = is_prepared
+        return portal
 
     @property
     def exit_code(self) -> int | None:
