@@ -60,6 +60,11 @@ class UsageSum:
     latency_sum_ms: float = 0
 
     @property
+    def answered(self) -> int:
+        """Of the calls, those that were no errors."""
+        return self.calls - self.errors
+
+    @property
     def api(self) -> int:
         """Of the calls, those made with a key."""
         return self.calls - self.playground
@@ -100,11 +105,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything the usage page shows."""
+    """Everything the usage page shows.
+
+    Attributes:
+        days: Those that had calls, the latest first.
+        every_day: Those without calls, too, the earliest first.
+    """
 
     quota: Quota
     total: UsageSum
     days: Sequence[UsageRow]
+    every_day: Sequence[UsageRow]
     models: Sequence[UsageRow]
     keys: Sequence[UsageRow]
 
@@ -118,10 +129,12 @@ def last_days(days: int) -> tuple[date, date]:
 def summary(user: User, first: date, last: date) -> Summary:
     """Return the usage of *user* on these days, both inclusive, in every cut."""
     found = cells(user, first, last)
+    days = _by_day(found)
     return Summary(
         quota=quota(user.id),
         total=sum((cell.sum for cell in found), UsageSum()),
-        days=_by_day(found),
+        days=days,
+        every_day=_every_day(days, first, last),
         models=_by_model(found),
         keys=_by_key(found),
     )
@@ -194,6 +207,14 @@ def _cell(row: Row[Any]) -> Cell:
 
 def _by_day(found: Iterable[Cell]) -> list[UsageRow]:
     return _fold(found, lambda cell: cell.day)[::-1]
+
+
+def _every_day(days: Iterable[UsageRow], first: date, last: date) -> list[UsageRow]:
+    """Return these rows by day, and an empty one for each day that has none."""
+    sums = {row.label: row.sum for row in days}
+    span = range((last - first).days + 1)
+    labels = (Label((first + timedelta(days=number)).isoformat()) for number in span)
+    return [UsageRow(label, sums.get(label, UsageSum())) for label in labels]
 
 
 def _by_model(found: Iterable[Cell]) -> list[UsageRow]:

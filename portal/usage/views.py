@@ -1,21 +1,21 @@
 """The page of a user's usage, and the same numbers as CSV."""
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import date
 
 from flask import Blueprint, Response, request
+from flask_babel import format_date
 from flask_login import current_user
 
 from portal import usage
 from portal.accounts.login import login_required
 from portal.web import render
+from portal.web.spreadsheets import csv_answer, csv_lines
 
 bp = Blueprint("usage", __name__)
 SPANS = (7, 30, 90)  # days that the page offers
 DEFAULT_SPAN = 30
-# What a spreadsheet takes for the start of a formula (OWASP, CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+COLUMNS = ("day", "model", "key", "calls", "errors", "compute_ms")
 
 
 @bp.get("/usage")
@@ -37,13 +37,14 @@ def index() -> Response:
 def csv_export() -> Response:
     """Send the user's usage as CSV, a line for each day, model and key."""
     first, last = usage.last_days(_days())
-    response = Response(
-        _csv(usage.cells(current_user, first, last)),
-        content_type="text/csv; charset=utf-8",
-    )
-    name = f"usage-{first}-to-{last}.csv"
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    return response
+    rows = _rows(usage.cells(current_user, first, last))
+    return csv_answer(csv_lines([COLUMNS, *rows]), f"usage-{first}-to-{last}.csv")
+
+
+@bp.app_template_filter()
+def day_month(day: str) -> str:
+    """Write a day (ISO) without its year, as below the columns of a chart."""
+    return str(format_date(date.fromisoformat(day), "d MMM"))
 
 
 def _days() -> int:
@@ -51,17 +52,8 @@ def _days() -> int:
     return days if days in SPANS else DEFAULT_SPAN
 
 
-def _csv(cells: Iterable[usage.Cell]) -> str:
-    text = io.StringIO()
-    lines = csv.writer(text)
-    lines.writerow(("day", "model", "key", "calls", "errors", "compute_ms"))
+def _rows(cells: Iterable[usage.Cell]) -> Iterator[tuple[object, ...]]:
     for cell in cells:
         names = (cell.day.text, cell.model.text, cell.key.text)
         numbers = (cell.sum.calls, cell.sum.errors, round(cell.sum.compute_ms, 1))
-        lines.writerow((*map(_harmless, names), *numbers))
-    return text.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """Return *text* so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+        yield (*names, *numbers)

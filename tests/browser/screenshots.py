@@ -1,8 +1,8 @@
 """Takes the pictures of the pages for the README: `make screenshots`.
 
 Starts a portal of its own, makes its owner, makes a key and a few calls with it,
-and photographs the pages in Chromium, light and dark. Keys and times are those of
-that portal, which is gone afterwards.
+adds calls of the days before, and photographs the pages in Chromium, light and dark.
+Keys and times are those of that portal, which is gone afterwards.
 """
 
 import io
@@ -11,13 +11,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import requests
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from portal import accounts
+from portal.app import create_app
+from tests.conftest import make_config
 from tests.servers import CHROMIUM_ARGS, Portal, chromium_path
+from tests.usage.past import add_calls
 
 IMG = Path(__file__).resolve().parent.parent.parent / "docs" / "img"
 # What the pages show as their own address, whichever port is really used.
@@ -30,6 +35,11 @@ SETUP_PATH = re.compile(r"make yourself its owner here: http://[^/]+(/setup/\S+)
 SECRET = re.compile(r"mp_[0-9A-Za-z]{38}")
 IRIS = {"inputs": {"features": [[5.1, 3.5, 1.4, 0.2]]}}
 CALLS = 7
+# Answered calls and errors of the days before, yesterday first.
+PAST = (
+    *((31, 2), (24, 0), (3, 0), (0, 0), (27, 1), (38, 6), (22, 0), (29, 0)),
+    *((17, 0), (2, 0), (5, 0), (26, 3), (19, 0), (23, 0), (12, 1), (0, 0)),
+)
 LOG_LIMIT_S = 10
 COLOURS = 256
 MAX_BYTES = 150_000
@@ -39,6 +49,7 @@ def main() -> None:
     """Take every picture."""
     with Portal.embedded(PORTAL_BASE_URL=SHOWN_URL) as portal, _chromium() as browser:
         owner = _set_up(browser, portal)
+        _add_past_calls(portal)
         for scheme in ("light", "dark"):
             suffix = "" if scheme == "light" else "-dark"
             with _context(browser, scheme) as visitor:
@@ -99,6 +110,14 @@ def _setup_path(portal: Portal) -> str:
         assert time.monotonic() < deadline, portal.log_text()
         time.sleep(0.1)
     return found.group(1)
+
+
+def _add_past_calls(portal: Portal) -> None:
+    today = datetime.now(UTC).date()
+    with create_app(make_config(portal.data_dir)).app_context():
+        owner = accounts.find_by_email(EMAIL)
+        for ago, (answered, errors) in enumerate(PAST, start=1):
+            add_calls(owner, today - timedelta(days=ago), {200: answered, 422: errors})
 
 
 def _run_ocr(context: BrowserContext, portal: Portal) -> Page:

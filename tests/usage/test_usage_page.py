@@ -14,6 +14,7 @@ from portal.catalog import Model
 from portal.db import db
 from portal.usage import Surface
 from tests.factories import log_in, make_key, make_user
+from tests.usage.past import add_calls
 
 AS_FRAGMENT = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
@@ -97,6 +98,25 @@ def test_days_are_counted_in_utc_and_both_ends_belong(anywhere):
     assert rows(found) == [("2026-11-24", 1, 0), ("2026-11-23", 1, 0)]
 
 
+def test_the_chart_has_a_row_for_every_day_of_the_span(anywhere):
+    record(anywhere, "2028-02-28T23:59:59Z")
+    record(anywhere, "2028-03-01T00:00:00Z", status=422)
+    record(anywhere, "2028-03-01T08:00:00Z")
+    record(anywhere, "2028-03-03T08:00:00Z")
+
+    found = usage.summary(anywhere, date(2028, 2, 27), date(2028, 3, 2))
+
+    assert rows(found.every_day) == [
+        ("2028-02-27", 0, 0),
+        ("2028-02-28", 1, 0),
+        ("2028-02-29", 0, 0),
+        ("2028-03-01", 2, 1),
+        ("2028-03-02", 0, 0),
+    ]
+    assert [row.sum.answered for row in found.every_day] == [0, 1, 0, 1, 0]
+    assert [row for row in found.every_day[::-1] if row.sum.calls] == found.days
+
+
 def test_two_keys_of_the_same_name_stay_apart(anywhere):
     for _ in range(2):
         api_key, _ = make_key(anywhere, "laptop")
@@ -127,6 +147,7 @@ def test_without_calls_the_page_leads_to_the_docs(client, user):
     page = client.get("/usage").text
 
     assert "No calls in these days" in page
+    assert "data-day-chart" not in page
     assert 'href="/docs"' in page
     assert "10,000" in page
 
@@ -146,6 +167,53 @@ def test_the_page_shows_calls_errors_and_what_is_left(client, user):
     assert "laptop" in page
     assert "playground" in page
     assert page.count('role="meter"') == 4
+
+
+def test_the_page_draws_every_day_without_a_script(client, user):
+    add_calls(user, date(2026, 11, 24), {200: 3, 422: 1})
+    add_calls(user, date(2026, 11, 19), {200: 2})
+
+    page = client.get("/usage?days=7").text
+
+    columns = re.findall(r'data-day="(.+?)" .+ data-answered="(\d+)" .*="(\d+)"', page)
+    heights = re.findall(r'chart__(answered|errors)" x="(\d+)".+height="(.+?)"', page)
+    assert [day for day, *_ in columns] == [f"2026-11-{n}" for n in range(18, 25)]
+    assert [calls for _, *calls in columns if calls != ["0", "0"]] == [
+        ["2", "0"],
+        ["3", "1"],
+    ]
+    assert heights == [
+        ("answered", "11", "50.00"),
+        ("answered", "61", "75.00"),
+        ("errors", "61", "25.00"),
+    ]
+    assert 'data-day="2026-11-24" data-name="24 Nov"' in page
+    assert "<title>2026-11-24: answered 3, errors 1</title>" in page
+
+
+def test_one_call_beside_many_can_be_seen(client, user):
+    add_calls(user, date(2026, 11, 24), {200: 999, 500: 1})
+    add_calls(user, date(2026, 11, 23), {200: 1})
+
+    page = client.get("/usage").text
+
+    assert re.findall(r'chart__(?:answered|errors)".+height="(.+?)"', page) == [
+        "0.50",
+        "99.90",
+        "0.50",
+    ]
+    assert "at most 1,000 in a day" in page
+
+
+def test_the_page_says_how_much_of_the_month_is_used_and_left(client, user):
+    for _ in range(3):
+        record(user, "2026-11-24T07:00:00Z")
+
+    page = client.get("/usage").text
+
+    (month,) = re.findall(r"Left this month.+?</dd>", page, re.DOTALL)
+    assert "9,997" in month
+    assert "3 of 10,000 predictions used" in month
 
 
 @pytest.mark.parametrize(
