@@ -1,46 +1,75 @@
 """The published models: publish, find, list, promote, roll back, withdraw."""
 
 from portal.catalog.bundled import publish_bundled
+from portal.catalog.errors import ModelNotFound
 from portal.catalog.examples import Example, example_file, example_values, examples_of
+from portal.catalog.lifecycle import (
+    promote,
+    restore,
+    roll_back,
+    set_visibility,
+    withdraw,
+)
 from portal.catalog.manifest import ManifestInvalid
+from portal.catalog.overview import (
+    ModelEvent,
+    ModelFacts,
+    facts_of,
+    history,
+    list_for,
+    publications,
+    versions_of,
+)
 from portal.catalog.publishing import publish
 from portal.catalog.service import (
-    ModelNotFound,
     find_any,
+    find_listed,
     find_model,
+    find_theirs,
     find_version,
+    is_theirs,
     list_all,
     list_public,
     list_visible,
-    promote,
-    roll_back,
     version_spec,
-    withdraw,
 )
 from portal.catalog.source import Overrides
-from portal.catalog.tables import Model, ModelVersion, Visibility
+from portal.catalog.tables import Model, ModelStatus, ModelVersion, Visibility
 
 __all__ = [
     "Example",
     "ManifestInvalid",
     "Model",
+    "ModelEvent",
+    "ModelFacts",
     "ModelNotFound",
+    "ModelStatus",
     "ModelVersion",
     "Overrides",
     "Visibility",
     "example_file",
     "example_values",
     "examples_of",
+    "facts_of",
     "find_any",
+    "find_listed",
     "find_model",
+    "find_theirs",
     "find_version",
+    "history",
+    "is_theirs",
     "list_all",
+    "list_for",
     "list_public",
     "list_visible",
     "promote",
+    "publications",
     "publish",
     "publish_bundled",
+    "restore",
     "roll_back",
+    "set_visibility",
     "version_spec",
+    "versions_of",
     "withdraw",
 ]

@@ -1,4 +1,4 @@
-"""`flask models`: publish, list, show, promote, roll back, withdraw."""
+"""`flask models`: publish, list, show, promote, roll back, withdraw, restore."""
 
 import json
 from pathlib import Path
@@ -119,10 +119,21 @@ def rollback(name: str) -> None:
 @click.argument("name")
 @refusals_end_with_1
 def withdraw(name: str) -> None:
-    """Take a model off; publish it again to bring it back."""
+    """Take a model off, until it is restored or published again."""
     catalog.withdraw(catalog.find_any(name))
     db.session.commit()
     click.echo(f"{name} is withdrawn.")
+
+
+@group.command()
+@click.argument("name")
+@refusals_end_with_1
+def restore(name: str) -> None:
+    """Let a withdrawn model answer again."""
+    model = catalog.find_any(name)
+    catalog.restore(model)
+    db.session.commit()
+    click.echo(f"{name} version {model.live_number} is live.")
 
 
 def _state(model: Model) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.catalog import store
-from portal.catalog.service import ModelNotFound
+from portal.catalog.errors import ModelNotFound
 from portal.catalog.tables import ModelVersion
 from portal.config import Config
 from portal.extensions import store_dir

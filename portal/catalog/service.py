@@ -1,45 +1,19 @@
-"""Finding, listing, promoting and withdrawing models."""
+"""Finding and listing models."""
 
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from portal import audit, runtime
+from portal import runtime
 from portal.accounts import User
 from portal.catalog import store
+from portal.catalog.errors import ModelNotFound, ModelOfAnother
 from portal.catalog.manifest import NAME
 from portal.catalog.tables import Model, ModelVersion, Visibility
 from portal.config import Config
-from portal.db import db, exclusive, now
-from portal.errors import Conflict, NotFound
+from portal.db import db
 from portal.extensions import store_dir
-
-
-class ModelNotFound(NotFound):
-    """No such model or version, or none for this reader."""
-
-
-class ModelWithdrawn(Conflict):
-    """No version can be made live: the model is taken off."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            "%(name)s is withdrawn. Bring it back with flask models publish, "
-            "then choose its version.",
-            name=name,
-        )
-
-
-class NoPreviousVersion(Conflict):
-    """Nothing to roll back to."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            "No other version of %(name)s was live before this one, so there is "
-            "nothing to go back to. Name one: flask models promote %(name)s VERSION",
-            name=name,
-        )
 
 
 def find_model(name: str, *, viewer: User | None) -> Model:
@@ -51,7 +25,7 @@ def find_model(name: str, *, viewer: User | None) -> Model:
     model = _by_name(name)
     if model is None or model.live_number is None or model.is_withdrawn:
         raise _no_model(name)
-    if model.visibility == Visibility.PRIVATE and not _is_theirs(model, viewer):
+    if model.visibility == Visibility.PRIVATE and not is_theirs(model, viewer):
         raise _no_model(name)
     return model
 
@@ -66,6 +40,38 @@ def find_any(name: str) -> Model:
     if model is None:
         raise _no_model(name)
     return model
+
+
+def find_listed(name: str, *, reader: User) -> Model:
+    """Return the model called *name* that the back office shows *reader*.
+
+    Withdrawn or not; but of private ones, a publisher sees their own only.
+
+    Raises:
+        ModelNotFound: There is none, or it is somebody else's and private.
+    """
+    model = find_any(name)
+    if model.visibility == Visibility.PRIVATE and not is_theirs(model, reader):
+        raise _no_model(name)
+    return model
+
+
+def find_theirs(name: str, *, actor: User) -> Model:
+    """Return the model called *name* that *actor* may change.
+
+    Raises:
+        ModelNotFound: There is none, or *actor* may not know of it.
+        ModelOfAnother: It is somebody else's, and *actor* isn't an owner.
+    """
+    model = find_listed(name, reader=actor)
+    if not is_theirs(model, actor):
+        raise ModelOfAnother(model.name)
+    return model
+
+
+def is_theirs(model: Model, user: User | None) -> bool:
+    """Whether *user* published *model* or is an owner."""
+    return user is not None and (user.is_owner or user.id == model.owner_id)
 
 
 def find_version(model: Model, number: int | None = None) -> ModelVersion:
@@ -93,7 +99,7 @@ def list_visible(viewer: User | None) -> list[Model]:
         model
         for model in _callable()
         if model.visibility == Visibility.PUBLIC
-        or (model.visibility == Visibility.PRIVATE and _is_theirs(model, viewer))
+        or (model.visibility == Visibility.PRIVATE and is_theirs(model, viewer))
     ]
 
 
@@ -101,47 +107,6 @@ def list_all() -> list[Model]:
     """Return every model, withdrawn ones too, by name."""
     query = select(Model).order_by(Model.name).options(selectinload(Model.versions))
     return list(db.session.scalars(query))
-
-
-def promote(model: Model, number: int) -> int | None:
-    """Make version *number* live from the next commit on, on every worker.
-
-    Returns:
-        The version that was live until now.
-
-    Raises:
-        ModelNotFound: The model has no such version.
-        ModelWithdrawn: The model is taken off.
-    """
-    _hold(model)
-    return _make_live(find_version(model, number), action="model.promoted")
-
-
-def roll_back(model: Model) -> int | None:
-    """Make the version live again that was so before, as `promote` does.
-
-    Rolling back twice returns to where one was.
-
-    Returns:
-        The version that was live until now.
-
-    Raises:
-        ModelWithdrawn: The model is taken off.
-        NoPreviousVersion: No other version was live before.
-    """
-    _hold(model)
-    if model.previous_number is None:
-        raise NoPreviousVersion(model.name)
-    version = find_version(model, model.previous_number)
-    return _make_live(version, action="model.rolled_back")
-
-
-def withdraw(model: Model) -> None:
-    """Take *model* off: its page and its API answer 404 from the next commit on."""
-    if model.is_withdrawn:
-        return
-    model.withdrawn_at = now()
-    audit.record("model.withdrawn", subject=f"model:{model.name}")
 
 
 def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
@@ -163,29 +128,6 @@ def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
     )
 
 
-def _hold(model: Model) -> None:
-    """Read *model* as it is once every other change of it is done; allow no more."""
-    exclusive(f"model:{model.name}")
-    db.session.refresh(model)
-    if model.is_withdrawn:
-        raise ModelWithdrawn(model.name)
-
-
-def _make_live(version: ModelVersion, *, action: str) -> int | None:
-    model = version.model
-    before = model.live_number
-    if version.number != before:
-        model.make_live(version.number)
-        db.session.flush()
-        audit.record(
-            action,
-            subject=f"model:{model.name}",
-            version=version.number,
-            previous=before,
-        )
-    return before
-
-
 def _callable() -> list[Model]:
     return [m for m in list_all() if m.live_number is not None and not m.is_withdrawn]
 
@@ -197,10 +139,6 @@ def _by_name(name: str) -> Model | None:
     return db.session.scalar(
         select(Model).where(Model.name == name).options(selectinload(Model.versions))
     )
-
-
-def _is_theirs(model: Model, viewer: User | None) -> bool:
-    return viewer is not None and (viewer.is_owner or viewer.id == model.owner_id)
 
 
 def _no_model(name: str) -> ModelNotFound:

@@ -20,6 +20,14 @@ class Visibility(StrEnum):
     PRIVATE = "private"
 
 
+class ModelStatus(StrEnum):
+    """Whether a model answers, and if not, why."""
+
+    LIVE = "live"
+    WITHDRAWN = "withdrawn"
+    NO_VERSION = "no-version"
+
+
 class Model(Base):
     """A machine-learning model, published by name.
 
@@ -61,6 +69,15 @@ class Model(Base):
     def is_withdrawn(self) -> bool:
         """Whether the owner took the model off."""
         return self.withdrawn_at is not None
+
+    @property
+    def status(self) -> ModelStatus:
+        """Whether it answers, and if not, why."""
+        if self.is_withdrawn:
+            return ModelStatus.WITHDRAWN
+        if self.live_number is None:
+            return ModelStatus.NO_VERSION
+        return ModelStatus.LIVE
 
 
 class ModelVersion(Base):
@@ -118,6 +135,11 @@ class ModelVersion(Base):
         return str(self.manifest["card"])
 
     @property
+    def size_bytes(self) -> int:
+        """What its model files weigh."""
+        return sum(file["size_bytes"] for file in self.manifest["files"].values())
+
+    @property
     def is_live(self) -> bool:
         """Whether this version answers."""
         return self.number == self.model.live_number
@@ -150,3 +172,8 @@ class ModelVersion(Base):
             options=self.options,
         )
         return runtime.describe(self.task, settings)
+
+
+def subject(name: str) -> str:
+    """Return what the audit trail calls the model *name*."""
+    return f"model:{name}"

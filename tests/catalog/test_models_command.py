@@ -81,6 +81,7 @@ def test_publish_takes_a_folder(models, folder):
         (["publish", "/", "--colour", "red"], "No such option"),
         (["show"], "Missing argument 'NAME'"),
         (["withdraw"], "Missing argument 'NAME'"),
+        (["restore"], "Missing argument 'NAME'"),
         (["promote", "cats"], "Missing argument 'VERSION'"),
         (["promote", "cats", "newest"], "'newest' is not a valid integer"),
         (["rollback"], "Missing argument 'NAME'"),
@@ -130,6 +131,7 @@ def test_a_refused_model_ends_with_status_1_and_one_sentence(
     [
         ["show", "nothing"],
         ["withdraw", "nothing"],
+        ["restore", "nothing"],
         ["promote", "nothing", 1],
         ["rollback", "nothing"],
     ],

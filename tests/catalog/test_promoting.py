@@ -111,8 +111,8 @@ def test_a_withdrawn_model_is_refused_with_what_to_do(models, versions, argument
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: cats is withdrawn. Bring it back with flask models publish, "
-        "then choose its version.\n"
+        "Error: cats is withdrawn. Bring it back with flask models restore or in "
+        "the back office, then choose its version.\n"
     )
     assert numbers() == (3, 2)
     assert catalog.find_any("cats").is_withdrawn
@@ -199,6 +199,31 @@ def test_a_withdrawal_forgets_neither_version(models, publish, versions, tmp_pat
 
     assert models("rollback", "cats").exit_code == 0
     assert numbers() == (2, 3)
+
+
+# Restoring
+
+
+def test_a_restored_model_answers_with_the_version_that_was_live(models, versions, app):
+    _, secret = make_key(make_user())
+    models("withdraw", "cats")
+
+    result = models("restore", "cats")
+
+    assert result.exit_code == 0
+    assert result.stdout == "cats version 3 is live.\n"
+    assert numbers() == (3, 2)
+    assert predict(app, secret) == (200, 3)
+
+
+def test_restoring_a_model_that_is_not_withdrawn_changes_nothing(models, versions):
+    result = models("restore", "cats")
+
+    assert result.exit_code == 0
+    assert numbers() == (3, 2)
+    db.session.rollback()
+    actions = db.session.scalars(select(AuditEvent.action))
+    assert "model.restored" not in list(actions)
 
 
 # At once
