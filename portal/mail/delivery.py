@@ -20,6 +20,7 @@ from sqlalchemy import or_, select, update
 from portal.config import Config, SmtpServer
 from portal.db import db, now
 from portal.mail.connection import PlainOrHtml, send_through
+from portal.mail.retrying import GIVE_UP_AFTER
 from portal.mail.tables import MessageState, OutgoingMessage
 
 BATCH = 20
@@ -27,7 +28,6 @@ BATCH = 20
 CLAIM = timedelta(seconds=120)
 FIRST_PAUSE_S = 30
 LONGEST_PAUSE_S = 2 * 3600
-GIVE_UP_AFTER = timedelta(days=2)
 PERMANENT = 500  # and above, RFC 5321, section 4.2.1
 REPLY_CHARS = 500
 log = structlog.get_logger(__name__)
@@ -46,6 +46,7 @@ class Claimed:
     message_id: str
     attempts: int
     created_at: datetime
+    retried_at: datetime | None
     claimed_until: datetime
 
 
@@ -122,6 +123,7 @@ def _claim(message_id: int, duration: timedelta) -> Claimed | None:
         message_id=row.message_id,
         attempts=row.attempts,
         created_at=row.created_at,
+        retried_at=row.retried_at,
         claimed_until=at + duration,
     )
     # No transaction stays open while a server takes its time.
@@ -130,7 +132,7 @@ def _claim(message_id: int, duration: timedelta) -> Claimed | None:
 
 
 def _try(claimed: Claimed, config: Config) -> Outcome:
-    if now() - claimed.created_at > GIVE_UP_AFTER:
+    if now() - (claimed.retried_at or claimed.created_at) > GIVE_UP_AFTER:
         return Outcome(MessageState.REFUSED, "Too old to be sent: older than 2 days.")
     outcome = Outcome(MessageState.QUEUED, "")
     for server in config.smtp_servers:
@@ -189,6 +191,7 @@ def _write_down(claimed: Claimed, outcome: Outcome) -> None:
             attempts=claimed.attempts + 1,
             reply=outcome.reply.replace("\x00", "")[:REPLY_CHARS],
             claimed_until=None,
+            tried_at=at,
             next_try_at=at + pause,
             sent_at=at if is_sent else None,
         )
