@@ -7,6 +7,8 @@ from portal import audit, db, extensions
 from portal.accounts import commands as user_commands
 from portal.accounts import login as login_cookie
 from portal.accounts.views import bp as accounts_bp
+from portal.admin import commands as mail_commands
+from portal.admin.views import BLUEPRINTS as ADMIN_BLUEPRINTS
 from portal.api.health import bp as health_bp
 from portal.api.native import bp as api_bp
 from portal.catalog import commands as model_commands
@@ -61,6 +63,8 @@ def create_app(config: Config) -> Flask:
     app.register_blueprint(keys_bp)
     app.register_blueprint(usage_bp)
     app.register_blueprint(reference_bp)
+    for admin_bp in ADMIN_BLUEPRINTS:
+        app.register_blueprint(admin_bp)
     app.register_blueprint(api_bp)
     app.register_blueprint(health_bp)
     extensions.csrf.exempt(api_bp)
@@ -68,6 +72,7 @@ def create_app(config: Config) -> Flask:
     app.cli.add_command(model_commands.group)
     app.cli.add_command(user_commands.group)
     app.cli.add_command(key_commands.group)
+    app.cli.add_command(mail_commands.group)
     app.cli.add_command(worker)
     return app
 

@@ -59,6 +59,31 @@ PAGES = {
     "/.git/config": (404, 404, 404, 404, 404, 404),
     "/keys/1/name": (405, 405, 405, 405, 405, 405),
     "/keys/1/deletion": (405, 405, 405, 405, 405, 405),
+    "/admin": (TO_LOGIN, 403, 403, 303, 303, TO_LOGIN),
+    "/admin/people": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
+    "/admin/people/1": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
+    "/admin/people/1/suspension": (405, 405, 405, 405, 405, 405),
+    "/admin/people/1/restoration": (405, 405, 405, 405, 405, 405),
+    "/admin/people/1/role": (405, 405, 405, 405, 405, 405),
+    "/admin/people/1/sessions/ending": (405, 405, 405, 405, 405, 405),
+    "/admin/people/1/reset-link": (405, 405, 405, 405, 405, 405),
+    "/admin/people/1/verification-link": (405, 405, 405, 405, 405, 405),
+    "/admin/people/1/keys/1/revocation": (405, 405, 405, 405, 405, 405),
+    "/admin/models": (TO_LOGIN, 403, 403, 200, 200, TO_LOGIN),
+    "/admin/models/shared": (TO_LOGIN, 403, 403, 200, 200, TO_LOGIN),
+    "/admin/models/gone": (TO_LOGIN, 403, 403, 200, 200, TO_LOGIN),
+    "/admin/models/secret": (TO_LOGIN, 403, 403, 404, 200, TO_LOGIN),
+    "/admin/models/shared/live-version": (405, 405, 405, 405, 405, 405),
+    "/admin/models/shared/rollback": (405, 405, 405, 405, 405, 405),
+    "/admin/models/shared/withdrawal": (405, 405, 405, 405, 405, 405),
+    "/admin/models/shared/restoration": (405, 405, 405, 405, 405, 405),
+    "/admin/models/shared/visibility": (405, 405, 405, 405, 405, 405),
+    "/admin/mail": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
+    "/admin/mail/1": (TO_LOGIN, 403, 403, 403, 404, TO_LOGIN),
+    "/admin/mail/1/retry": (405, 405, 405, 405, 405, 405),
+    "/admin/mail/retry": (405, 405, 405, 405, 405, 405),
+    "/admin/audit": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
+    "/admin/audit.csv": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
 }
 
 
@@ -123,11 +148,7 @@ def test_a_fragment_is_guarded_like_its_page(cast: dict[str, FlaskClient]) -> No
     for path, statuses in PAGES.items():
         for who, status in zip(CAST, statuses, strict=True):
             answer = cast[who].get(path, headers=htmx)
-            if status == TO_LOGIN and path not in {
-                "/signup",
-                "/login",
-                "/verify-email",
-            }:
+            if status == TO_LOGIN and who in {"visitor", "suspended"}:
                 assert answer.status_code == 204, (path, who)
                 assert answer.headers["HX-Redirect"].startswith("/login?next=")
             else:
@@ -160,8 +181,14 @@ def test_no_form_is_taken_without_its_token(cast: dict[str, FlaskClient]) -> Non
         "/models/shared/predictions",
         "/keys/1/name",
         "/keys/1/deletion",
+        "/admin/mail/1/retry",
+        "/admin/mail/retry",
     ):
         assert cast["user"].post(path).status_code == 400, path
+
+    for path in PAGES:
+        if path.startswith(("/admin/people/1/", "/admin/models/shared/")):
+            assert cast["owner"].post(path).status_code == 400, path
 
 
 def test_a_stranger_does_not_see_the_key_of_somebody_else(

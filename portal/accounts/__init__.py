@@ -18,6 +18,11 @@ from portal.accounts.login_sessions import (
     renew_login_session,
     start_login_session,
 )
+from portal.accounts.owner_care import (
+    end_logins,
+    help_with_password,
+    help_with_verification,
+)
 from portal.accounts.password_reset import (
     check_set_password,
     mail_reset_link,
@@ -25,6 +30,7 @@ from portal.accounts.password_reset import (
     set_password_link,
 )
 from portal.accounts.passwords import check_password_strength
+from portal.accounts.searching import UserSearch, UserStatus, emails_of, search
 from portal.accounts.signup import (
     check_signup_is_open,
     check_verification,
@@ -49,6 +55,8 @@ __all__ = [
     "LoginSession",
     "Role",
     "User",
+    "UserSearch",
+    "UserStatus",
     "canonical_email",
     "change_password",
     "check_password_strength",
@@ -59,10 +67,14 @@ __all__ = [
     "cookie_lasts_s",
     "count_login_sessions",
     "create",
+    "emails_of",
     "end_login_session",
     "end_login_sessions",
+    "end_logins",
     "find",
     "find_by_email",
+    "help_with_password",
+    "help_with_verification",
     "is_seen_anew",
     "is_signup_browser",
     "list_users",
@@ -75,6 +87,7 @@ __all__ = [
     "renew_login_session",
     "resend_verification",
     "restore",
+    "search",
     "set_password",
     "set_password_link",
     "set_role",

@@ -121,3 +121,37 @@ class LastOwner(Conflict):
 
     def __init__(self) -> None:
         super().__init__("This is the last owner. Make somebody else an owner first.")
+
+
+class SuspendingOneself(Conflict):
+    """Nearly always a mistake, and one that locks its maker out."""
+
+    def __init__(self) -> None:
+        super().__init__("This is you. Only another owner can suspend you.")
+
+
+class LinkUseless(Conflict):
+    """A link for somebody who is shut out."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No link works for somebody who is suspended. Restore them first."
+        )
+
+
+class AddressVerified(Conflict):
+    """Nothing is left to verify."""
+
+    def __init__(self) -> None:
+        super().__init__("This address is verified already.")
+
+
+class MailsExhausted(Conflict):
+    """As many messages of one kind went to the address as may in a day."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__(
+            "Nothing was sent: %(email)s got as many of these messages "
+            "as one address may get in a day. Try again tomorrow.",
+            email=email,
+        )

@@ -14,8 +14,11 @@ from portal.db import db, exclusive
 from portal.mail import messages
 
 
-def mail_reset_link(email: str) -> None:
+def mail_reset_link(email: str) -> bool:
     """Mail a link that sets a new password to *email*, if a user is there.
+
+    Returns:
+        Whether one was mailed, which a visitor must not learn.
 
     Raises:
         AddressUnusable: It is no address.
@@ -23,11 +26,11 @@ def mail_reset_link(email: str) -> None:
     email = canonical_email(email)
     exclusive(f"address:{email}")
     user = users.with_address(email)
-    if user is None or user.is_suspended:
-        return
-    if may_mail(user, "reset-password"):
-        link = links.link_for(user, Purpose.RESET_PASSWORD)
-        messages.reset_password(user.email, link)
+    if user is None or user.is_suspended or not may_mail(user, "reset-password"):
+        return False
+    link = links.link_for(user, Purpose.RESET_PASSWORD)
+    messages.reset_password(user.email, link)
+    return True
 
 
 def set_password_link(user: User) -> str:

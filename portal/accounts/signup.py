@@ -62,8 +62,11 @@ def check_signup_is_open() -> None:
         raise SignUpClosed
 
 
-def resend_verification(email: str) -> None:
+def resend_verification(email: str) -> bool:
     """Mail a new link to *email*, if a user there waits to be verified.
+
+    Returns:
+        Whether one was mailed, which a visitor must not learn.
 
     Raises:
         AddressUnusable: It is no address.
@@ -72,11 +75,11 @@ def resend_verification(email: str) -> None:
     exclusive(f"address:{email}")
     user = users.with_address(email)
     if user is None or user.is_verified or user.is_suspended:
-        return
-    if may_mail(user, "verify-address"):
-        messages.verify_address(
-            user.email, links.link_for(user, Purpose.VERIFY_ADDRESS)
-        )
+        return False
+    if not may_mail(user, "verify-address"):
+        return False
+    messages.verify_address(user.email, links.link_for(user, Purpose.VERIFY_ADDRESS))
+    return True
 
 
 def check_verification(token: str) -> User:

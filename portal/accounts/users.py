@@ -7,7 +7,12 @@ from sqlalchemy import func, select
 from portal import audit, extensions
 from portal.accounts import links, passwords
 from portal.accounts.addresses import canonical_email
-from portal.accounts.errors import AddressTaken, LastOwner, UserNotFound
+from portal.accounts.errors import (
+    AddressTaken,
+    LastOwner,
+    SuspendingOneself,
+    UserNotFound,
+)
 from portal.accounts.login_sessions import end_login_sessions
 from portal.accounts.tables import Role, User
 from portal.db import db, exclusive, now
@@ -133,8 +138,11 @@ def suspend(user: User, *, actor_id: int | None = None) -> None:
     """Shut *user* out, and end their login sessions and links.
 
     Raises:
+        SuspendingOneself: *actor_id* is the user.
         LastOwner: There is no other owner.
     """
+    if actor_id == user.id:
+        raise SuspendingOneself
     _check_not_last_owner(user)
     if user.suspended_at is None:
         user.suspended_at = now()

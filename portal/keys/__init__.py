@@ -6,6 +6,7 @@ from portal.keys.secrets import has_valid_form, make_secret
 from portal.keys.service import (
     IssuedKey,
     active_count,
+    active_counts,
     authenticate,
     delete,
     find,
@@ -29,6 +30,7 @@ __all__ = [
     "Scope",
     "UserUnverified",
     "active_count",
+    "active_counts",
     "authenticate",
     "delete",
     "find",

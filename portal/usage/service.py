@@ -1,6 +1,7 @@
 """Counts every answer once, and takes the monthly quota in the same breath."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -100,6 +101,16 @@ def quota(user_id: int) -> Quota:
         used=used or 0,
         resets_at=_next_month(at),
     )
+
+
+def used_this_month(user_ids: Iterable[int]) -> Mapping[int, int]:
+    """Return how many predictions each of these users has used, if any."""
+    rows = db.session.execute(
+        select(MonthlyUse.user_id, MonthlyUse.used).where(
+            MonthlyUse.user_id.in_(set(user_ids)), MonthlyUse.month == _month(now())
+        )
+    )
+    return {row.user_id: row.used for row in rows}
 
 
 def _take_unit(user_id: int, at: datetime) -> bool:

@@ -1,0 +1,1 @@
+"""The back office: the owner's pages over what the slices keep."""
