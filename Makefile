@@ -5,6 +5,8 @@ ARGS ?=
 BIOME = npx --yes @biomejs/biome@2.6.8
 PYTHON_IN_VENV = .venv/bin/python
 PIP_INSTALL = $(PYTHON_IN_VENV) -m pip install --quiet --disable-pip-version-check
+# A file stays in one process, which starts the servers that its tests share.
+SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 # Runs a command and shows what it printed only when it failed.
 quietly = output=$$($(1) 2>&1) || { echo "$$output"; exit 1; }
@@ -23,7 +25,7 @@ dev: .venv/run.stamp  ## Serve it with debug pages, and again whenever a file ch
 	@$(PYTHON_IN_VENV) -m portal.serve --dev
 
 test: services  ## Run the whole suite (ARGS="-k limits" goes to pytest)
-	@$(PYTHON_IN_VENV) -m pytest $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 lint: .venv/dev.stamp  ## Check style, types, import rules, templates and spelling
 	@$(call quietly,.venv/bin/ruff check .)

@@ -19,6 +19,7 @@ from portal import extensions
 from portal.app import create_app
 from portal.config import Config
 from portal.db import Base, db
+from tests.once import do_once
 from tests.servers import Postgres, Redis
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ def with_own_contexts(app: Flask) -> Flask:
 
     app.wsgi_app = answer_afresh
     return app
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _costly_things_once() -> Iterator[None]:
+    """Compile no template, and look into no model file, twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        do_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from portal import accounts, keys
 from portal.accounts import User
 from portal.accounts.login import cookie_name
 from portal.db import db, now
+from tests.once import hash_of
 
 PASSWORD = "seven wonderful otters"
 
@@ -19,7 +20,8 @@ def make_user(
     password: str = PASSWORD,
 ) -> User:
     """Return a new user, committed."""
-    user = accounts.create(email, role=role, password=password)
+    user = accounts.create(email, role=role)
+    user.password_hash = hash_of(password)
     user.verified_at = now() if is_verified else None
     user.suspended_at = now() if is_suspended else None
     db.session.commit()

@@ -7,6 +7,7 @@ test gets a copy of the database beside a link to the model files.
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,16 @@ MODELS = "models"
 
 
 @pytest.fixture(scope="session")
-def published(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(migrated_sqlite: Path) -> Path:
     """Return a data folder with every bundled model, to be copied."""
-    folder = tmp_path_factory.mktemp("published")
+    return _publish(migrated_sqlite)
+
+
+@cache
+def _publish(migrated_sqlite: Path) -> Path:
+    # To pytest, `published` is another fixture in each conftest that imports it.
+    folder = migrated_sqlite.with_name("published")
+    folder.mkdir()
     shutil.copy(migrated_sqlite, folder / DATABASE)
     config = make_config(folder)
     with create_app(config).app_context():

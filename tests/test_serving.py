@@ -258,7 +258,7 @@ def test_a_killed_web_process_serves_again_within_seconds(portal):
     os.kill(web, signal.SIGKILL)
 
     wait_for(lambda: not is_alive(web), timeout_s=2)
-    wait_for(lambda: status_of(f"{portal.base_url}/readyz") == 200, timeout_s=4)
+    wait_for(lambda: status_of(f"{portal.base_url}/readyz") == 200, timeout_s=10)
     assert children_of(gunicorn) != [web]
 
 
@@ -269,7 +269,7 @@ def test_a_killed_worker_is_started_again(portal):
 
     wait_for(lambda: child_with(portal.pid, "flask worker") != worker, timeout_s=5)
     assert "The worker ended with status -9; starting it again." in portal.log_text()
-    assert status_of(f"{portal.base_url}/readyz") == 200
+    wait_for(lambda: status_of(f"{portal.base_url}/readyz") == 200, timeout_s=10)
 
 
 def test_a_killed_gunicorn_is_started_again(portal):

@@ -1,6 +1,7 @@
 """A real Chromium in front of a real, embedded portal with a real SMTP server."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import (
@@ -11,8 +12,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.published import copy_store, published
 from tests.servers import CHROMIUM_ARGS, Portal, SmtpSink, chromium_path
 
+__all__ = ["published"]
 TIMEOUT_MS = 20_000  # reading a page of text takes seconds on a busy machine
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -25,12 +28,14 @@ def smtp() -> Iterator[SmtpSink]:
 
 
 @pytest.fixture(scope="package")
-def portal(smtp: SmtpSink) -> Iterator[Portal]:
-    """Return the portal as `make run` starts it."""
-    with Portal.embedded(
+def portal(smtp: SmtpSink, published: Path) -> Iterator[Portal]:
+    """Return the portal as `make run` starts it, its models published before."""
+    portal = Portal.embedded(
         PORTAL_SMTP_URLS=smtp.url, PORTAL_ANONYMOUS_RATE="30/minute"
-    ) as running:
-        yield running
+    )
+    copy_store(published, portal.data_dir)
+    with portal:
+        yield portal
 
 
 @pytest.fixture(scope="package")

@@ -1,7 +1,5 @@
 """Models to publish, and a portal with the bundled ones."""
 
-import shutil
-
 import pytest
 from sqlalchemy import func, select
 
@@ -12,6 +10,9 @@ from portal.db import db
 from portal.extensions import store_dir
 from tests import onnx_files
 from tests.conftest import make_config
+from tests.published import copy_published, published
+
+__all__ = ["published"]
 
 MANIFEST = """
 name = "adder"
@@ -86,24 +87,10 @@ def stored(app, config):
     return stored
 
 
-@pytest.fixture(scope="session")
-def published_once(tmp_path_factory, migrated_sqlite):
-    """Return a data folder in which the bundled models were published."""
-    data_dir = tmp_path_factory.mktemp("bundled")
-    shutil.copy(migrated_sqlite, data_dir / "portal.sqlite3")
-    config = make_config(data_dir)
-    with create_app(config).app_context():
-        catalog.publish_bundled(config)
-        db.session.remove()
-        db.engine.dispose()
-    return data_dir
-
-
 @pytest.fixture
-def bundled_app(published_once, tmp_path):
+def bundled_app(published, tmp_path):
     """Return a portal of this test alone, with the bundled models published."""
-    shutil.copy(published_once / "portal.sqlite3", tmp_path / "portal.sqlite3")
-    (tmp_path / "models").symlink_to(published_once / "models")
+    copy_published(published, tmp_path)
     app = create_app(make_config(tmp_path))
     extensions.limiter.reset()
     with app.app_context():

@@ -4,8 +4,9 @@ import tomllib
 
 import pytest
 
+from portal import runtime
 from portal.catalog import bundled
-from portal.runtime import LoadedModel, VersionSpec, find_task, inspect
+from portal.runtime import LoadedModel, VersionSpec, find_task
 
 
 def load_bundled(name, folder):
@@ -19,7 +20,7 @@ def load_bundled(name, folder):
         model_name=name,
         task=task.name,
         files=files,
-        signatures={r: inspect(files[r], name=r) for r in task.onnx_roles},
+        signatures={r: runtime.inspect(files[r], name=r) for r in task.onnx_roles},
     )
     return LoadedModel(spec)
 
