@@ -136,7 +136,8 @@ def cast(app: Flask) -> dict[str, FlaskClient]:
 
 def test_every_page_for_everybody(cast: dict[str, FlaskClient]) -> None:
     answers = {
-        path: tuple(cast[who].get(path).status_code for who in CAST) for path in PAGES
+        path: tuple(cast[who].get(path, buffered=True).status_code for who in CAST)
+        for path in PAGES
     }
 
     assert answers == PAGES
@@ -147,7 +148,7 @@ def test_a_fragment_is_guarded_like_its_page(cast: dict[str, FlaskClient]) -> No
 
     for path, statuses in PAGES.items():
         for who, status in zip(CAST, statuses, strict=True):
-            answer = cast[who].get(path, headers=htmx)
+            answer = cast[who].get(path, headers=htmx, buffered=True)
             if status == TO_LOGIN and who in {"visitor", "suspended"}:
                 assert answer.status_code == 204, (path, who)
                 assert answer.headers["HX-Redirect"].startswith("/login?next=")
