@@ -78,11 +78,11 @@ def _compiling_once(compile_builder: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _inspecting_once(
-    inspect: Callable[..., runtime.Signature],
-) -> Callable[..., runtime.Signature]:
-    known: dict[str, runtime.Signature] = {}
+    inspect: Callable[..., runtime.Inspection],
+) -> Callable[..., runtime.Inspection]:
+    known: dict[str, runtime.Inspection] = {}
 
-    def inspect_once(path: Path, *, name: str) -> runtime.Signature:
+    def inspect_once(path: Path, *, name: str) -> runtime.Inspection:
         digest = _digest(path)
         if digest not in known:
             known[digest] = inspect(path, name=name)

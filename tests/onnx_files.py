@@ -17,6 +17,7 @@ DTYPES = {
     "float32": TensorProto.FLOAT,
     "float16": TensorProto.FLOAT16,
     "float64": TensorProto.DOUBLE,
+    "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
     "uint8": TensorProto.UINT8,
     "bool": TensorProto.BOOL,
@@ -267,6 +268,7 @@ def version(
     labels: tuple[str, ...] = (),
     task: str = "tensor",
     options: Mapping[str, Any] | None = None,
+    timeout_s: float = 30,
 ) -> VersionSpec:
     """Write *content* to *path*; return the version of *task* with it."""
     path.write_bytes(content)
@@ -278,6 +280,7 @@ def version(
         signatures={"model": signature_of(content)},
         labels=labels,
         options=options or {},
+        timeout_s=timeout_s,
     )
 
 

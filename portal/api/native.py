@@ -90,6 +90,8 @@ def _predict(call: Call, name: str, number: int | None) -> Response:
         require_scope(call.caller, Scope.PREDICT)
         found = catalog.find_model(name, viewer=call.caller.user)
         call.version = version = catalog.find_version(found, number)
+        if number is None:
+            call.version = version = inference.serving_version(found)
         add_fields(model=found.name, version=version.number)
         answer: dict[str, Any] = {
             "id": call.request_id,

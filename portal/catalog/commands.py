@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from portal import catalog
+from portal import catalog, runtime
 from portal.catalog.tables import Model, ModelVersion, Visibility
 from portal.db import db
 from portal.extensions import config
@@ -20,7 +20,7 @@ group = CommandGroup("models", help="Publish models and see what is published.")
     "path", type=click.Path(path_type=Path, exists=True), metavar="FILE_OR_DIR"
 )
 @click.option("--name", help="Its name in addresses; default: from the file's name.")
-@click.option("--task", help="What kind of problem it solves; default: tensor.")
+@click.option("--task", help="What kind of problem it solves; default: a guess.")
 @click.option("--title", help="Its name as people read it.")
 @click.option(
     "--labels",
@@ -39,7 +39,9 @@ group = CommandGroup("models", help="Publish models and see what is published.")
 def publish(path: Path, assignments: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Publish an .onnx file, or a folder with a model.toml."""
     overrides = catalog.Overrides(assignments=assignments, **options)
-    version, is_new = catalog.publish(path, config=config(), overrides=overrides)
+    version, is_new = catalog.publish(
+        path, config=config(), overrides=overrides, on_guess=_tell
+    )
     db.session.commit()
     what = "is live" if is_new else "was published before and is live"
     click.echo(f"{version.model.name} version {version.number} {what}.")
@@ -134,6 +136,14 @@ def restore(name: str) -> None:
     catalog.restore(model)
     db.session.commit()
     click.echo(f"{name} version {model.live_number} is live.")
+
+
+def _tell(guess: runtime.Guess) -> None:
+    # Beside the answer proper, which a script may read.
+    click.echo(
+        f"Taken for {guess.task}, since {guess.reason}. Say --task to override.",
+        err=True,
+    )
 
 
 def _state(model: Model) -> str:

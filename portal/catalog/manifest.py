@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from portal.catalog.tables import Visibility
 from portal.errors import Invalid
+from portal.runtime import DEFAULT_TIMEOUT_S
 
 MANIFEST_NAME = "model.toml"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -32,21 +33,34 @@ class ExampleDraft(BaseModel):
     inputs: dict[str, Any]
 
 
+class Limits(BaseModel):
+    """The table ``[limits]``: what a call of the model may take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timeout_s: Annotated[float, Field(ge=0.1, le=60)] = DEFAULT_TIMEOUT_S
+
+
 class Draft(BaseModel):
-    """`model.toml` as written."""
+    """`model.toml` as written.
+
+    Attributes:
+        task: None: it is guessed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str = Field("", max_length=100)
     summary: str = Field("", max_length=200)
-    task: str = "tensor"
+    task: str | None = None
     licence: str = Field("", max_length=100)
     visibility: Visibility = Visibility.PUBLIC
     card: str = ""
     labels: str = ""
     files: dict[str, FileName]
     settings: dict[str, Any] = Field(default_factory=dict)
+    limits: Limits = Limits()
     examples: tuple[ExampleDraft, ...] = ()
 
     @field_validator("name")

@@ -15,6 +15,7 @@ from portal import audit, runtime
 from portal.accounts import User
 from portal.catalog import manifest as manifests
 from portal.catalog import store
+from portal.catalog.inspecting import OnGuess, inspect_files
 from portal.catalog.manifest import Draft, ManifestInvalid
 from portal.catalog.source import Overrides, Source, read_source
 from portal.catalog.tables import Model, ModelVersion
@@ -41,8 +42,16 @@ def publish(
     config: Config,
     overrides: Overrides | None = None,
     owner: User | None = None,
+    on_guess: OnGuess | None = None,
 ) -> tuple[ModelVersion, bool]:
     """Publish an ``.onnx`` file or a folder with a `model.toml`.
+
+    Args:
+        path: Of the file or the folder.
+        config: Says where model files are kept.
+        overrides: What takes the place of what the manifest says.
+        owner: Who sees the model when it is private.
+        on_guess: Told of the guess if nothing names a task.
 
     Returns:
         The version, which is live from the next commit on, and whether it is new.
@@ -52,40 +61,23 @@ def publish(
             is stored.
     """
     source = read_source(path, overrides or Overrides())
-    signatures = _inspect_files(source)
+    source, signatures = inspect_files(source, on_guess)
     settings = Settings(signatures, source.labels, source.draft.settings)
-    description = runtime.describe(source.draft.task, settings)
+    description = runtime.describe(source.task, settings)
     examples = [_read_example(source, e, description) for e in source.draft.examples]
     paths = {role: source.path(name) for role, name in source.draft.files.items()}
     manifest = _manifest(source, paths, [example.kept for example in examples])
     checked = _Checked(source.draft, manifest, manifests.digest(manifest), signatures)
     result = None
     if not _find(source.draft.name, checked.digest):
+        spec = _spec(checked, paths, settings)
         if examples:
-            spec = _spec(checked, paths, settings)
             result = _trial_run(spec, description, examples[0])
+        elif set(paths) != set(signatures):
+            # onnxruntime has looked at the graphs, nobody yet at the other files.
+            runtime.try_loading(spec, name=source.draft.name)
         _store_files(source, paths, manifest, store_dir(config))
     return _make_live(checked, result=result, owner=owner)
-
-
-def _inspect_files(source: Source) -> dict[str, runtime.Signature]:
-    task = runtime.find_task(source.draft.task)
-    wanted = {*task.onnx_roles, *task.other_roles}
-    if set(source.draft.files) != wanted:
-        message = (
-            "The task %(task)s needs the files %(wanted)s; [files] names %(came)s."
-        )
-        raise ManifestInvalid(
-            message,
-            task=source.draft.task,
-            wanted=", ".join(sorted(wanted)),
-            came=", ".join(sorted(source.draft.files)) or "none",
-        )
-    return {
-        role: runtime.inspect(source.path(name), name=name)
-        for role, name in source.draft.files.items()
-        if role in task.onnx_roles
-    }
 
 
 @dataclass(frozen=True)
@@ -135,7 +127,7 @@ def _manifest(
         "name": draft.name,
         "title": draft.title or draft.name.replace("-", " ").capitalize(),
         "summary": draft.summary,
-        "task": draft.task,
+        "task": source.task,
         "licence": draft.licence,
         "card": source.card,
         "labels": list(source.labels),
@@ -145,7 +137,11 @@ def _manifest(
         "examples": examples,
     }
     # Left out where there are none, so that older versions keep their digests.
-    return manifest | ({"settings": draft.settings} if draft.settings else {})
+    optional = {
+        "settings": draft.settings,
+        "limits": draft.limits.model_dump(exclude_defaults=True),
+    }
+    return manifest | {key: table for key, table in optional.items() if table}
 
 
 def _trial_run(
@@ -172,11 +168,12 @@ def _spec(
     return runtime.VersionSpec(
         digest=checked.digest,
         model_name=checked.draft.name,
-        task=checked.draft.task,
+        task=checked.manifest["task"],
         files={role: path.resolve() for role, path in paths.items()},
         signatures=settings.signatures,
         labels=settings.labels,
         options=settings.options,
+        timeout_s=checked.draft.limits.timeout_s,
     )
 
 

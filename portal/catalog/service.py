@@ -90,14 +90,14 @@ def find_version(model: Model, number: int | None = None) -> ModelVersion:
 
 def list_public() -> list[Model]:
     """Return the callable public models, by name."""
-    return [m for m in _callable() if m.visibility == Visibility.PUBLIC]
+    return [m for m in list_callable() if m.visibility == Visibility.PUBLIC]
 
 
 def list_visible(viewer: User | None) -> list[Model]:
     """Return the public models, and the private ones of *viewer*."""
     return [
         model
-        for model in _callable()
+        for model in list_callable()
         if model.visibility == Visibility.PUBLIC
         or (model.visibility == Visibility.PRIVATE and is_theirs(model, viewer))
     ]
@@ -115,9 +115,7 @@ def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
     folder = store_dir(config)
     return runtime.VersionSpec(
         digest=version.digest,
-        model_name=f"{version.model.name}/{version.number}"
-        if version.number != version.model.live_number
-        else version.model.name,
+        model_name=version.model.name,
         task=version.task,
         files={
             role: store.path_of(folder, file["sha256"]) for role, file in files.items()
@@ -125,11 +123,20 @@ def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
         signatures=version.signature_by_role,
         labels=tuple(version.manifest["labels"]),
         options=version.options,
+        timeout_s=version.timeout_s,
     )
 
 
-def _callable() -> list[Model]:
-    return [m for m in list_all() if m.live_number is not None and not m.is_withdrawn]
+def list_callable() -> list[Model]:
+    """Return the models that answer calls, private ones too, by name."""
+    return [
+        model
+        for model in list_all()
+        if model.live_number is not None
+        and not model.is_withdrawn
+        # A plug-in that broke takes its own models down, and no list of all.
+        and model.live.is_usable
+    ]
 
 
 def _by_name(name: str) -> Model | None:

@@ -30,6 +30,11 @@ class Source:
     labels: tuple[str, ...]
     card: str
 
+    @property
+    def task(self) -> str:
+        """The name of its task: `tensor` until another is said or guessed."""
+        return self.draft.task or "tensor"
+
     def path(self, name: str) -> Path:
         """Return a file of the folder, and never one outside it."""
         return path_in(self.folder, name)

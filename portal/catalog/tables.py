@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal import runtime
 from portal.db import Base, now
+from portal.errors import Unavailable
 from portal.runtime.tasks import Settings
 
 
@@ -64,6 +65,13 @@ class Model(Base):
         if number != self.live_number:
             self.previous_number = self.live_number
             self.live_number = number
+
+    @property
+    def previous(self) -> "ModelVersion | None":
+        """The version that answered before the live one, if one did."""
+        return next(
+            (v for v in self.versions if v.number == self.previous_number), None
+        )
 
     @property
     def is_withdrawn(self) -> bool:
@@ -164,6 +172,12 @@ class ModelVersion(Base):
         return options
 
     @property
+    def timeout_s(self) -> float:
+        """How long a call may take, in seconds, from the table ``[limits]``."""
+        limits = self.manifest.get("limits", {})
+        return float(limits.get("timeout_s", runtime.DEFAULT_TIMEOUT_S))
+
+    @property
     def description(self) -> runtime.Description:
         """What the version takes and gives."""
         settings = Settings(
@@ -171,7 +185,22 @@ class ModelVersion(Base):
             labels=tuple(self.manifest["labels"]),
             options=self.options,
         )
-        return runtime.describe(self.task, settings)
+        try:
+            return runtime.describe(self.task, settings)
+        except Exception as error:
+            # It fitted when it was published: its plug-in is away or has changed.
+            message = "The task %(task)s of this model is not available at the moment."
+            raise Unavailable(message, retry_after_s=30, task=self.task) from error
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether its task is there: a plug-in may be uninstalled or broken."""
+        if runtime.is_built_in(self.task):
+            return True
+        try:
+            return bool(self.description)
+        except Unavailable:
+            return False
 
 
 def subject(name: str) -> str:

@@ -2,7 +2,9 @@
 
 from portal.inference.caller import Caller, allowances_left
 from portal.inference.metering import Call, admitted, metered
+from portal.inference.preloading import preload
 from portal.inference.service import infer
+from portal.inference.serving import serving_version
 from portal.inference.snippets import Command, curl_command, curl_commands, sample_of
 
 __all__ = [
@@ -15,5 +17,7 @@ __all__ = [
     "curl_commands",
     "infer",
     "metered",
+    "preload",
     "sample_of",
+    "serving_version",
 ]

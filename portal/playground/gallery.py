@@ -69,9 +69,18 @@ def _example_input(version: ModelVersion) -> str:
 
 
 def _example_lines(outputs: dict[str, Any]) -> list[str]:
-    """Return the first lines of text in a result, for the gallery."""
+    """Return the first lines of a result that is text or numbers, for the gallery."""
     items = _example_items(outputs)
-    return [str(item["text"]) for item in items[:CARD_LINES] if "text" in item]
+    if items:
+        return [str(item["text"]) for item in items[:CARD_LINES] if "text" in item]
+    for value in outputs.values():
+        if isinstance(value, str):
+            return value[: CARD_LINES * CARD_CHARS].splitlines()[:CARD_LINES]
+        if isinstance(value, list) and value:
+            shown = value[:CARD_LINES]
+            numbers = ["–" if number is None else f"{number:.4f}" for number in shown]  # noqa: RUF001 - no number
+            return [*numbers[: CARD_LINES - 1], "…"]
+    return []
 
 
 def _example_labels(outputs: dict[str, Any]) -> list[dict[str, Any]]:

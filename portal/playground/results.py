@@ -3,8 +3,9 @@
 import base64
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import orjson
 from flask import request
 from PIL import Image
@@ -13,9 +14,7 @@ from portal import catalog
 from portal.catalog import ModelVersion
 from portal.playground.examples import example_texts, example_url, image_input
 from portal.playground.forms import Submission
-
-if TYPE_CHECKING:
-    import numpy as np
+from portal.runtime.tasks import masks
 
 PREVIEW_PIXELS = 1400  # the longer side of the picture under a result
 
@@ -58,6 +57,39 @@ class Result:
         """The answer as a file: nothing is kept, so it travels in the page."""
         encoded = base64.b64encode(self.json.encode()).decode()
         return f"data:application/json;base64,{encoded}"
+
+
+@dataclass(frozen=True)
+class MaskPart:
+    """What a mask says of one label.
+
+    Attributes:
+        number: The value of its pixels.
+        share: How much of the picture has it, from 0 to 1.
+        is_clear: Whether it has no colour.
+    """
+
+    number: int
+    label: str
+    share: float
+    is_clear: bool
+
+
+def mask_parts(mask: dict[str, Any]) -> list[MaskPart]:
+    """Return the labels that a mask shows, the largest first."""
+    pixels = masks.read_png(mask["png"])
+    labels = mask["labels"]
+    counts = np.bincount(pixels.ravel(), minlength=len(labels))
+    return [
+        MaskPart(
+            number,
+            labels[number],
+            float(counts[number] / pixels.size),
+            is_clear=number == 0 and masks.is_clear(labels),
+        )
+        for number in map(int, np.argsort(-counts, kind="stable"))
+        if counts[number] and number < len(labels)
+    ]
 
 
 def example_result(version: ModelVersion) -> Result | None:

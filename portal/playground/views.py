@@ -7,8 +7,8 @@ from flask_login import current_user
 
 from portal import catalog, inference
 from portal.accounts import User
-from portal.catalog import ModelVersion
-from portal.errors import LimitExceeded, PortalError
+from portal.catalog import Model, ModelVersion
+from portal.errors import LimitExceeded, PortalError, Unavailable
 from portal.extensions import config
 from portal.inference import Caller, curl_command
 from portal.playground import examples
@@ -23,6 +23,7 @@ from portal.playground.markdown import card_html
 from portal.playground.results import (
     Result,
     example_result,
+    mask_parts,
     sent_file,
     sent_picture,
 )
@@ -37,6 +38,7 @@ EXAMPLE_MAX_AGE_S = 31536000
 EXAMPLE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 bp = Blueprint("playground", __name__)
+bp.add_app_template_filter(mask_parts)
 
 
 @bp.get("/")
@@ -60,7 +62,7 @@ def model(name: str) -> Response:
 def predict(name: str) -> Response:
     """Run the model on what the form holds; nothing of it is kept."""
     caller = Caller(Surface.PLAYGROUND, client_network(), user=_viewer())
-    version = catalog.find_model(name, viewer=caller.user).live
+    version = _serving(catalog.find_model(name, viewer=caller.user))
     submission = typed_submission(version)
     try:
         with inference.metered(caller, request_id=request_id()) as call:
@@ -107,6 +109,14 @@ def example(name: str, number: int, input_name: str) -> Response:
     response.cache_control.private = True
     response.headers["Content-Security-Policy"] = EXAMPLE_POLICY
     return response
+
+
+def _serving(model: Model) -> ModelVersion:
+    """Return the version that is to answer; one that can't is refused by its run."""
+    try:
+        return inference.serving_version(model)
+    except Unavailable:
+        return model.live
 
 
 def _viewer() -> User | None:

@@ -1,6 +1,7 @@
 """onnxruntime and what goes into it and comes out; knows no users, no HTTP."""
 
 from portal.runtime.declaration import (
+    PICTURE,
     Description,
     Input,
     InputKind,
@@ -9,19 +10,47 @@ from portal.runtime.declaration import (
     Parameter,
     ParameterKind,
 )
-from portal.runtime.inspection import inspect
-from portal.runtime.loaded_model import LoadedModel, Prediction, VersionSpec
+from portal.runtime.guessing import (
+    LABELLED,
+    TENSOR,
+    Guess,
+    guess_task,
+    noted_settings,
+    read_notes,
+)
+from portal.runtime.inspection import Inspection, inspect
+from portal.runtime.loaded_model import (
+    DEFAULT_TIMEOUT_S,
+    LoadedModel,
+    Prediction,
+    VersionSpec,
+)
+from portal.runtime.memory import return_freed_memory
 from portal.runtime.pool import ModelPool
 from portal.runtime.sandbox import FileRefused
 from portal.runtime.signature import Signature, TensorSpec
-from portal.runtime.tasks import Task, TaskRefused, describe, find_task, task_names
-from portal.runtime.trial import try_out
+from portal.runtime.tasks import (
+    Settings,
+    Task,
+    TaskRefused,
+    describe,
+    find_task,
+    is_built_in,
+    task_names,
+)
+from portal.runtime.trial import try_loading, try_out
 
 __all__ = [
+    "DEFAULT_TIMEOUT_S",
+    "LABELLED",
+    "PICTURE",
+    "TENSOR",
     "Description",
     "FileRefused",
+    "Guess",
     "Input",
     "InputKind",
+    "Inspection",
     "LoadedModel",
     "ModelPool",
     "Output",
@@ -29,6 +58,7 @@ __all__ = [
     "Parameter",
     "ParameterKind",
     "Prediction",
+    "Settings",
     "Signature",
     "Task",
     "TaskRefused",
@@ -36,7 +66,13 @@ __all__ = [
     "VersionSpec",
     "describe",
     "find_task",
+    "guess_task",
     "inspect",
+    "is_built_in",
+    "noted_settings",
+    "read_notes",
+    "return_freed_memory",
     "task_names",
+    "try_loading",
     "try_out",
 ]

@@ -8,6 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from portal.runtime.schemas import (
+    INTEGER,
+    OUTPUT_SCHEMAS,
+    STRING,
+    list_of,
+    object_of,
+)
 from portal.runtime.signature import TensorSpec
 
 
@@ -34,9 +41,16 @@ class OutputKind(StrEnum):
     """Kinds of output."""
 
     LABELS = "labels"
+    BOXES = "boxes"
     LINES = "lines"
+    POLYGONS = "polygons"
+    MASK = "mask"
+    TEXT = "text"
+    VECTOR = "vector"
+    TABLE = "table"
     FIELDS = "fields"
     TENSOR = "tensor"
+    FILE = "file"
 
 
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
@@ -146,30 +160,13 @@ class Output:
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the value in the answer."""
-        number = {"type": "number"}
-        match self.kind:
-            case OutputKind.LABELS:
-                return _list_of(label={"type": "string"}, score=number)
-            case OutputKind.LINES:
-                point = {"type": "array", "items": number, "maxItems": 2}
-                return _list_of(
-                    text={"type": "string"},
-                    score=number,
-                    polygon={"type": "array", "items": point},
-                )
-            case OutputKind.FIELDS:
-                one = _object(
-                    value={"type": ["string", "null"]},
-                    valid={"type": ["boolean", "null"]},
-                    title={"type": "string"},
-                )
-                return {"type": "object", "additionalProperties": one}
-            case OutputKind.TENSOR:
-                return _object(
-                    shape={"type": "array", "items": {"type": "integer"}},
-                    datatype={"type": "string"},
-                    data=_tensor_schema(self.tensor),
-                )
+        if self.kind is OutputKind.TENSOR:
+            return object_of(
+                shape=list_of(INTEGER),
+                datatype=STRING,
+                data=_tensor_schema(self.tensor),
+            )
+        return OUTPUT_SCHEMAS[self.kind]
 
 
 @dataclass(frozen=True)
@@ -179,18 +176,6 @@ class Description:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     parameters: tuple[Parameter, ...] = field(default=())
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-    }
-
-
-def _list_of(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": _object(**properties)}
 
 
 def _tensor_schema(tensor: TensorSpec | None) -> dict[str, Any]:

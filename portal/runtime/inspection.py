@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +11,35 @@ from portal.runtime.sandbox import limit_resources, run_apart
 from portal.runtime.signature import DTYPES, Signature, TensorSpec
 
 STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+# Exporters note a few words; whole vocabularies are nothing to guess by.
+MAX_NOTES, MAX_NOTE_CHARS = 100, 100_000
 
 
-def inspect(path: Path, *, name: str) -> Signature:
-    """Return the signature of the ONNX file at *path*; *name* is for sentences.
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of an ONNX file.
+
+    Attributes:
+        metadata: What the exporter noted (``metadata_props``), such as the names of
+            the classes.
+    """
+
+    signature: Signature
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def inspect(path: Path, *, name: str) -> Inspection:
+    """Return what is known of the ONNX file at *path*; *name* is for sentences.
 
     Raises:
         FileRefused: onnxruntime can't load it, or the portal can't serve it.
     """
     report = run_apart("portal.runtime.inspection", str(path.resolve()), name=name)
-    return Signature.from_json(report)
+    return Inspection(Signature.from_json(report["signature"]), report["metadata"])
 
 
 def _look_at(path: Path) -> dict[str, Any]:
-    """Return the signature as JSON, or ``{"refusal": …}``; runs in the child."""
+    """Return the inspection as JSON, or ``{"refusal": …}``; runs in the child."""
     import onnx  # noqa: PLC0415 - the serving process never needs it
 
     content = path.read_bytes()
@@ -44,7 +61,16 @@ def _look_at(path: Path) -> dict[str, Any]:
             "refusal": f"needs operators of the domain {min(strange)}, "
             "which onnxruntime does not know."
         }
-    return report
+    return report if "refusal" in report else report | {"metadata": _notes(model)}
+
+
+def _notes(model: Any) -> dict[str, str]:  # noqa: ANN401 - protobuf's ModelProto
+    notes = {
+        note.key: note.value
+        for note in model.metadata_props
+        if len(note.key) + len(note.value) <= MAX_NOTE_CHARS
+    }
+    return dict(list(notes.items())[:MAX_NOTES])
 
 
 def _find_fault(graph: Any) -> str:  # noqa: ANN401 - protobuf's GraphProto
@@ -88,10 +114,11 @@ def _load(content: bytes) -> dict[str, Any]:
         for tensor in tensors:
             if tensor.type not in DTYPES:
                 return {"refusal": _refuse_type(side, tensor.name, tensor.type)}
-    return Signature(
+    signature = Signature(
         tuple(_spec(tensor) for tensor in session.get_inputs()),
         tuple(_spec(tensor) for tensor in session.get_outputs()),
-    ).to_json()
+    )
+    return {"signature": signature.to_json()}
 
 
 def _refuse_type(side: str, name: str, type_name: str) -> str:

@@ -44,7 +44,7 @@ def run_apart(
             child = subprocess.run(  # noqa: S603 - our own module, no shell
                 [sys.executable, "-m", module, *arguments],
                 cwd=empty,
-                env={"PYTHONPATH": str(ROOT), "PATH": os.defpath},
+                env={"PYTHONPATH": _search_path(), "PATH": os.defpath},
                 input=stdin,
                 capture_output=True,
                 timeout=TIME_LIMIT_S,
@@ -76,3 +76,8 @@ def limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (TIME_LIMIT_S, TIME_LIMIT_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _search_path() -> str:
+    """Return where this process finds its modules: plug-ins may lie anywhere."""
+    return os.pathsep.join([str(ROOT), *(path for path in sys.path if path)])

@@ -1,25 +1,38 @@
-"""A bound on the runs of one model, with a short queue and an early refusal.
+"""Who may run, who waits, and who is told to come back later.
 
-A thread that waits for ever holds a place that another model's caller needs,
-so only a few may wait; the next is told at once when to come back.
+A thread that waits for ever holds a place that a page or another model needs, so
+few may wait and the next is refused at once. All models of a process share its
+cores:
+
+- at most `max_running` runs go on at once, but a model that has none running may
+  always start one, so a busy model never keeps a quiet one waiting;
+- the places of runs and of those who wait are shared: a model may hold more than
+  one only while it holds less than an equal share of them;
+- a place that becomes free goes to the model that waits with the fewest runs, and
+  among its callers to the first.
 """
 
+import math
 import os
+import random
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from portal.errors import Unavailable
+from portal.runtime.deadline import Deadline, RunTimedOut
 
-MAX_RUNNING = max(1, os.cpu_count() or 1)
-MAX_WAITING = 4
-WAIT_LIMIT_S = 10.0
+CORES = len(os.sched_getaffinity(0))
+MAX_RUNNING = max(2, CORES)
+PLACES = 6
 SMOOTHING = 0.2  # of a new measurement in the running mean
+FIRST_GUESS_S = 0.5  # of the time of a run, before one was measured
 
 
 class Busy(Unavailable):
-    """As many runs as the model takes are running and waiting."""
+    """As many calls of the model as it may hold are running and waiting."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(
@@ -30,51 +43,129 @@ class Busy(Unavailable):
 
 
 class Scheduler:
-    """Lets a few runs through at a time and a few more wait."""
+    """Shares the cores and threads of a process between its models.
 
-    def __init__(
-        self, *, max_running: int = MAX_RUNNING, max_waiting: int = MAX_WAITING
-    ) -> None:
-        self._places = threading.Semaphore(max_running)
-        self._lock = threading.Lock()
+    Args:
+        max_running: How many runs go on at once.
+        places: How many calls run or wait at once, of the threads that serve.
+    """
+
+    def __init__(self, *, max_running: int = MAX_RUNNING, places: int = PLACES) -> None:
         self._max_running = max_running
-        self._max_waiting = max_waiting
-        self._waiting = 0
-        self._run_s = 0.5
+        self._places = max(places, max_running)
+        self._lock = threading.Lock()
+        self._lanes: list[Lane] = []
+        self._running = 0
+        self._held = 0
+
+    def lane(self) -> "Lane":
+        """Return where the calls of one more model take their turns."""
+        return Lane(self)
 
     @contextmanager
-    def turn(self) -> Iterator[float]:
-        """Wait for a turn and yield how long that took, in milliseconds.
+    def turn(self, lane: "Lane", deadline: Deadline) -> Iterator[float]:
+        """Wait for a turn of *lane*, and yield how long that took, in milliseconds.
 
         Raises:
-            Busy: The queue is full, or the turn did not come in time.
+            Busy: Too many of its calls run and wait already.
+            RunTimedOut: The turn did not come before *deadline*.
         """
         asked_at = time.perf_counter()
-        if not self._places.acquire(blocking=False):
-            self._wait()
+        self._enter(lane, deadline)
         started_at = time.perf_counter()
         try:
             yield (started_at - asked_at) * 1000
         finally:
-            self._places.release()
-            self._measure(time.perf_counter() - started_at)
+            self._leave(lane, time.perf_counter() - started_at)
 
-    def _wait(self) -> None:
+    def _enter(self, lane: "Lane", deadline: Deadline) -> None:
         with self._lock:
-            if self._waiting >= self._max_waiting:
-                raise Busy(self._retry_after_s())
-            self._waiting += 1
-        try:
-            if not self._places.acquire(timeout=WAIT_LIMIT_S):
-                raise Busy(self._retry_after_s())
-        finally:
-            with self._lock:
-                self._waiting -= 1
+            if not lane.is_active:
+                self._lanes.append(lane)
+            elif not self._may_hold_another(lane):
+                raise Busy(lane.retry_after_s(self._max_running))
+            self._held += 1
+            if self._may_run_another(lane):
+                self._start(lane)
+                return
+            turn = threading.Event()
+            lane.waiting.append(turn)
+        if not turn.wait(max(0, deadline.left_s)):
+            self._give_up(lane, turn, deadline)
 
-    def _measure(self, run_s: float) -> None:
+    def _may_hold_another(self, lane: "Lane") -> bool:
+        share = max(1, self._places // len(self._lanes))
+        return self._held < self._places and lane.held < share
+
+    def _may_run_another(self, lane: "Lane") -> bool:
+        return not lane.running or self._running < self._max_running
+
+    def _start(self, lane: "Lane") -> None:
+        lane.running += 1
+        self._running += 1
+
+    def _give_up(self, lane: "Lane", turn: threading.Event, deadline: Deadline) -> None:
         with self._lock:
-            self._run_s += SMOOTHING * (run_s - self._run_s)
+            if turn.is_set():  # it came in the meantime
+                return
+            lane.waiting.remove(turn)
+            self._let_go(lane)
+        raise RunTimedOut(deadline.limit_s)
 
-    def _retry_after_s(self) -> int:
-        ahead = self._waiting + self._max_running
-        return max(1, round(ahead * self._run_s / self._max_running))
+    def _leave(self, lane: "Lane", run_s: float) -> None:
+        with self._lock:
+            lane.run_s += SMOOTHING * (run_s - lane.run_s)
+            lane.running -= 1
+            self._running -= 1
+            self._let_go(lane)
+            self._call_next()
+
+    def _let_go(self, lane: "Lane") -> None:
+        self._held -= 1
+        if not lane.is_active:
+            self._lanes.remove(lane)
+
+    def _call_next(self) -> None:
+        waiting = [lane for lane in self._lanes if lane.waiting]
+        for lane in sorted(waiting, key=lambda one: one.running):
+            if self._may_run_another(lane):
+                self._start(lane)
+                lane.waiting.popleft().set()
+                # Those who were just served come last the next time.
+                self._lanes.remove(lane)
+                self._lanes.append(lane)
+
+
+class Lane:
+    """The calls of one model: those that run, and those that wait in line.
+
+    Attributes:
+        run_s: The running mean of the time of a run, in seconds.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.running = 0
+        self.waiting: deque[threading.Event] = deque()
+        self.run_s = FIRST_GUESS_S
+
+    @property
+    def held(self) -> int:
+        """How many places it holds."""
+        return self.running + len(self.waiting)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any call runs or waits."""
+        return self.held > 0
+
+    @contextmanager
+    def turn(self, deadline: Deadline) -> Iterator[float]:
+        """Wait for a turn, as `Scheduler.turn` says."""
+        with self._scheduler.turn(self, deadline) as queue_ms:
+            yield queue_ms
+
+    def retry_after_s(self, max_running: int) -> int:
+        """Return when a place should be free, spread so that not all come at once."""
+        wait_s = self.held * self.run_s / max_running
+        return max(1, math.ceil(wait_s * random.uniform(1, 1.5)))  # noqa: S311 - spreads, hides nothing

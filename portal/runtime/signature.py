@@ -115,3 +115,8 @@ class Signature:
             tuple(TensorSpec.from_json(spec) for spec in document["inputs"]),
             tuple(TensorSpec.from_json(spec) for spec in document["outputs"]),
         )
+
+
+def fits(size: Dimension, wanted: int) -> bool:
+    """Whether an axis of *size*, which may be open, takes *wanted*."""
+    return not isinstance(size, int) or size == wanted

@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from portal import catalog
 from portal.catalog import ModelNotFound
-from tests import onnx_files
+from tests import onnx_files, onnx_tasks
 
 
 @pytest.fixture
@@ -34,7 +35,10 @@ def test_publish_says_what_is_live_and_where(models, path):
         "cats version 1 is live.",
         "http://127.0.0.1:8000/models/cats",
     ]
-    assert result.stderr == ""
+    assert result.stderr == (
+        "Taken for tensor, since nothing in its graph tells a task. "
+        "Say --task to override.\n"
+    )
     assert catalog.find_model("cats", viewer=None).live_number == 1
 
 
@@ -62,6 +66,35 @@ def test_publish_takes_options_before_the_manifest(models, path, tmp_path):
     assert model.live.licence == "MIT"
     assert model.live.summary == "Two pets"
     assert model.live.manifest["labels"] == ["cat", "dog"]
+
+
+def test_publish_says_what_it_takes_a_detector_for(models, path):
+    path.write_bytes(
+        onnx_tasks.says(
+            np.zeros((1, 6, 84), np.float32),
+            metadata={"task": "detect", "names": "{0: 'cat', 1: 'dog'}"},
+        )
+    )
+
+    result = models("publish", path)
+
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "Taken for object-detection, since its exporter says 'detect' and its output "
+        "is output0 [1, 6, 84]. Say --task to override.\n"
+    )
+    version = catalog.find_model("cats", viewer=None).live
+    assert version.task == "object-detection"
+    assert version.manifest["labels"] == ["cat", "dog"]
+
+
+def test_a_task_that_is_said_is_not_guessed(models, path):
+    path.write_bytes(onnx_tasks.says(np.zeros((1, 10, 84), np.float32)))
+
+    result = models("publish", path, "--task", "tensor")
+
+    assert result.stderr == ""
+    assert catalog.find_model("cats", viewer=None).live.task == "tensor"
 
 
 def test_publish_takes_a_folder(models, folder):

@@ -13,6 +13,7 @@ from portal.errors import Invalid
 from portal.extensions import parts
 from portal.inference import Caller
 from portal.limits import DEFAULT_PLAN
+from portal.runtime import LoadedModel
 from portal.usage import MonthlyUse, QuotaExhausted, Surface
 from tests.api.calling import IRIS, SETOSA, bearer, quota_used, records
 from tests.factories import make_key, make_user
@@ -220,21 +221,14 @@ def test_a_model_whose_file_is_damaged_is_503_and_recorded(app, user, tmp_path):
 
 def test_no_database_connection_is_held_while_the_model_runs(pg_app, monkeypatch):
     _, secret = make_key(make_user())
-    loaded = parts().pool.get
+    predict = LoadedModel.predict
     held = []
 
-    def look(spec):
-        model = loaded(spec)
-        predict = model.predict
+    def predict_and_look(*args):
+        held.append(db.engine.pool.checkedout())
+        return predict(*args)
 
-        def predict_and_look(*args):
-            held.append(db.engine.pool.checkedout())
-            return predict(*args)
-
-        monkeypatch.setattr(model, "predict", predict_and_look)
-        return model
-
-    monkeypatch.setattr(parts().pool, "get", look)
+    monkeypatch.setattr(LoadedModel, "predict", predict_and_look)
     db.session.remove()
 
     answer = pg_app.test_client().post(IRIS, json=SETOSA, headers=bearer(secret))

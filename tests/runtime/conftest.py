@@ -20,7 +20,10 @@ def load_bundled(name, folder):
         model_name=name,
         task=task.name,
         files=files,
-        signatures={r: runtime.inspect(files[r], name=r) for r in task.onnx_roles},
+        signatures={
+            role: runtime.inspect(files[role], name=role).signature
+            for role in task.onnx_roles
+        },
     )
     return LoadedModel(spec)
 

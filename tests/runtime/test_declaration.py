@@ -134,6 +134,25 @@ def test_lines_are_a_list_of_text_score_and_polygon():
     assert schema["items"]["properties"]["polygon"]["items"]["maxItems"] == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "required"),
+    [
+        (OutputKind.BOXES, ["label", "score", "box"]),
+        (OutputKind.POLYGONS, ["label", "score", "points"]),
+    ],
+)
+def test_shapes_are_a_list_of_label_score_and_places(kind, required):
+    schema = Output("found", kind, "Found").schema
+
+    assert schema["type"] == "array"
+    assert schema["items"]["required"] == required
+
+
+def test_every_kind_of_output_has_a_schema():
+    for kind in OutputKind:
+        assert Output("x", kind, "X").schema["type"]
+
+
 def test_a_tensor_that_comes_out_has_shape_datatype_and_data():
     spec = tensor("float32", "N", 3)
 

@@ -2,10 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from portal.runtime import FileRefused, TensorSpec, inspect
-from tests import onnx_files
+from tests import onnx_files, onnx_tasks
 
 
 def write(tmp_path, content):
@@ -46,7 +47,7 @@ def write(tmp_path, content):
 def test_a_good_file_tells_its_tensors(tmp_path, content, inputs, outputs):
     path = write(tmp_path, content)
 
-    signature = inspect(path, name="cats.onnx")
+    signature = inspect(path, name="cats.onnx").signature
 
     assert list(signature.inputs) == inputs
     assert list(signature.outputs) == outputs
@@ -60,7 +61,7 @@ def test_a_good_file_tells_its_tensors(tmp_path, content, inputs, outputs):
 def test_what_exporters_add_is_no_obstacle(tmp_path, content):
     path = write(tmp_path, content)
 
-    signature = inspect(path, name="cats.onnx")
+    signature = inspect(path, name="cats.onnx").signature
 
     assert signature.inputs == (TensorSpec("x", "float32", (1,)),)
 
@@ -134,7 +135,7 @@ def test_a_file_that_asks_for_too_much_is_looked_at_without_being_run(tmp_path, 
     path = write(tmp_path, make())
 
     began = time.monotonic()
-    signature = inspect(path, name="cats.onnx")
+    signature = inspect(path, name="cats.onnx").signature
 
     assert signature.inputs == (TensorSpec("x", "float32", (1,)),)
     assert time.monotonic() - began < 20
@@ -146,3 +147,18 @@ def test_a_file_that_takes_too_long_is_given_up(tmp_path, monkeypatch):
 
     with pytest.raises(FileRefused, match="was not done within"):
         inspect(path, name="cats.onnx")
+
+
+def test_what_the_exporter_noted_is_kept_but_for_whole_books(tmp_path):
+    notes = {"names": "{0: 'cat'}", "task": "detect", "vocabulary": "x" * 100_001}
+    content = onnx_tasks.says(np.zeros((1, 6), np.float32), metadata=notes)
+
+    found = inspect(write(tmp_path, content), name="cats.onnx")
+
+    assert found.metadata == {"names": "{0: 'cat'}", "task": "detect"}
+
+
+def test_a_file_without_notes_has_none(tmp_path):
+    found = inspect(write(tmp_path, onnx_files.adder()), name="cats.onnx")
+
+    assert found.metadata == {}

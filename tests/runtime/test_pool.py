@@ -1,15 +1,17 @@
 """Which versions are in memory, and what a damaged file does to the others."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from portal.errors import Unavailable
-from portal.runtime import ModelPool
+from portal.runtime import LoadedModel, ModelPool, find_task
 from tests import onnx_files
 
+ALLOWED = 2**30
 ROW = {"x": np.array([[1, 2]], dtype=np.float32)}
 
 
@@ -20,6 +22,26 @@ def first_value(loaded):
 @pytest.fixture
 def pool():
     return ModelPool()
+
+
+class Clock:
+    """A monotonic clock that a test can put forward."""
+
+    def __init__(self):
+        self.shifted_s = 0.0
+
+    def shift(self, seconds):
+        self.shifted_s += seconds
+
+    def monotonic(self):
+        return time.monotonic() + self.shifted_s
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("portal.runtime.pool.monotonic", clock.monotonic)
+    return clock
 
 
 def test_a_version_is_loaded_once_however_many_ask(tmp_path, pool):
@@ -51,16 +73,125 @@ def test_one_loaded_model_serves_many_threads(tmp_path, pool):
     assert answers == [[[n + 1.0, n + 1.0]] for n in range(200)]
 
 
-def test_a_new_version_takes_the_place_of_the_old(tmp_path, pool):
-    old = onnx_files.version(tmp_path / "1.onnx", onnx_files.adder(1), digest="d1")
-    new = onnx_files.version(tmp_path / "2.onnx", onnx_files.adder(5), digest="d2")
-    pool.get(old)
+def two_versions(folder):
+    return [
+        onnx_files.version(
+            folder / f"{number}.onnx", onnx_files.adder(number), digest=f"d{number}"
+        )
+        for number in (1, 5)
+    ]
 
+
+def test_the_old_version_goes_once_nobody_asks_for_it_any_more(tmp_path, pool, clock):
+    old, new = two_versions(tmp_path)
+    pool.get(old)
+    pool.get(new)
+    clock.shift(40)
+    pool.get(old)  # by its number
+    clock.shift(40)
+    pool.get(new)
+    assert pool.is_loaded("d1")
+
+    clock.shift(40)
     loaded = pool.get(new)
 
     assert first_value(loaded) == 6.0
-    assert pool.is_loaded("d2")
-    assert not pool.is_loaded("d1")
+    assert [one.spec.digest for one in pool.loaded()] == ["d5"]
+
+
+def test_over_the_budget_the_least_recently_used_goes(tmp_path):
+    path = tmp_path / "adder.onnx"
+    a, b, c = (
+        onnx_files.version(path, onnx_files.adder(), digest=name, model_name=name)
+        for name in "abc"
+    )
+    pool = ModelPool(budget_bytes=2 * ALLOWED)
+    for spec in (a, b):
+        pool.get(spec).memory_bytes = ALLOWED
+    pool.get(a)
+
+    pool.get(c)
+
+    assert [one.spec.digest for one in pool.loaded()] == ["a", "c"]
+
+
+def test_what_is_larger_than_the_budget_is_loaded_all_the_same(tmp_path):
+    spec = onnx_files.version(tmp_path / "adder.onnx", onnx_files.adder())
+    pool = ModelPool(budget_bytes=1)
+
+    loaded = pool.get(spec)
+
+    assert first_value(loaded) == 2.0
+    assert pool.is_loaded(spec.digest)
+
+
+def test_what_was_unloaded_is_loaded_again_by_its_next_call(tmp_path, pool):
+    spec = onnx_files.version(tmp_path / "adder.onnx", onnx_files.adder())
+    first = pool.get(spec)
+
+    pool.unload(spec.digest)
+
+    assert not pool.is_loaded(spec.digest)
+    assert pool.get(spec) is not first
+
+
+def test_while_a_version_is_being_loaded_the_old_one_stands_in(
+    tmp_path, pool, monkeypatch
+):
+    old, new = two_versions(tmp_path)
+    pool.get(old)
+    loading, go_on = threading.Event(), threading.Event()
+
+    def find_slowly(name):
+        loading.set()
+        go_on.wait(5)
+        return find_task(name)
+
+    monkeypatch.setattr("portal.runtime.loaded_model.find_task", find_slowly)
+
+    with ThreadPoolExecutor(1) as threads:
+        first_call = threads.submit(pool.answering, new)
+        loading.wait(5)
+        meanwhile = pool.answering(new)
+        go_on.set()
+
+        assert meanwhile.spec.digest == "d1"
+        assert first_call.result().spec.digest == "d5"
+    assert pool.answering(new).spec.digest == "d5"
+
+
+def test_a_version_that_can_not_be_loaded_has_the_old_one_stand_in(
+    tmp_path, pool, clock
+):
+    old, new = two_versions(tmp_path)
+    pool.get(old)
+    new.files["model"].write_bytes(b"junk")
+
+    answering = [pool.answering(new).spec.digest for _ in range(3)]
+
+    assert answering == ["d1"] * 3
+    assert pool.failure(new) is not None
+    clock.shift(31)
+    assert pool.failure(new) is None  # so the next call tries it again
+
+
+def test_without_another_version_a_damaged_one_is_refused(tmp_path, pool):
+    _, new = two_versions(tmp_path)
+    new.files["model"].write_bytes(b"junk")
+
+    with pytest.raises(Unavailable):
+        pool.answering(new)
+
+
+def test_a_file_that_is_damaged_is_not_read_at_every_call(tmp_path, pool, monkeypatch):
+    spec = onnx_files.version(tmp_path / "a.onnx", onnx_files.adder())
+    spec.files["model"].write_bytes(b"junk")
+    with pytest.raises(Unavailable):
+        pool.get(spec)
+    monkeypatch.setattr(LoadedModel, "_load", lambda self: pytest.fail("was read"))
+
+    with pytest.raises(Unavailable):
+        pool.get(spec)
 
 
 def test_a_version_that_was_let_go_finishes_its_runs(tmp_path, pool):

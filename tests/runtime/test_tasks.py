@@ -51,10 +51,16 @@ def settings(content, *labels):
 def test_tasks_are_found_by_name():
     assert set(task_names()) == {
         "file-type",
+        "heatmap-corners",
         "image-classification",
+        "image-embedding",
+        "image-segmentation",
         "mrz",
+        "object-detection",
         "ocr",
         "tensor",
+        "text-classification",
+        "text-embedding",
     }
     assert find_task("tensor").name == "tensor"
 

@@ -277,6 +277,8 @@ def echo_port(tmp_path_factory):
     server = ChildProcess(
         [
             *(python if python.exists() else "python", "-m", "gunicorn"),
+            # Not gunicorn.conf.py, which the portal alone can use.
+            *("-c", "python:tests.web.echo"),
             *("-k", "portal.gunicorn_worker.Worker", "--threads", "2"),
             *("-b", f"127.0.0.1:{port}", "--no-control-socket", "tests.web.echo:app"),
         ],

@@ -5,14 +5,35 @@ from typing import Any
 from portal.runtime.declaration import Description
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
 from portal.runtime.tasks.file_type import FileType
+from portal.runtime.tasks.heatmap_corners import HeatmapCorners
 from portal.runtime.tasks.image_classification import ImageClassification
+from portal.runtime.tasks.image_embedding import ImageEmbedding
+from portal.runtime.tasks.image_segmentation import ImageSegmentation
 from portal.runtime.tasks.mrz import Mrz
+from portal.runtime.tasks.object_detection import ObjectDetection
 from portal.runtime.tasks.ocr import Ocr
+from portal.runtime.tasks.plugins import PluginTasks
 from portal.runtime.tasks.tensor import Tensor
+from portal.runtime.tasks.text_classification import TextClassification
+from portal.runtime.tasks.text_embedding import TextEmbedding
 
 _TASKS: dict[str, type[Task[Any, Any]]] = {
-    task.name: task for task in (FileType, ImageClassification, Mrz, Ocr, Tensor)
+    task.name: task
+    for task in (
+        FileType,
+        HeatmapCorners,
+        ImageClassification,
+        ImageEmbedding,
+        ImageSegmentation,
+        Mrz,
+        ObjectDetection,
+        Ocr,
+        Tensor,
+        TextClassification,
+        TextEmbedding,
+    )
 }
+_PLUGINS = PluginTasks(_TASKS)
 
 __all__ = [
     "Settings",
@@ -20,29 +41,32 @@ __all__ = [
     "TaskRefused",
     "describe",
     "find_task",
+    "is_built_in",
     "task_names",
 ]
 
 
 def task_names() -> tuple[str, ...]:
-    """Return the names of all tasks."""
-    return tuple(_TASKS)
+    """Return the names of all tasks, those of plug-ins last."""
+    return (*_TASKS, *_PLUGINS.names())
+
+
+def is_built_in(name: str) -> bool:
+    """Whether the task called *name* is the portal's own."""
+    return name in _TASKS
 
 
 def find_task(name: str) -> type[Task[Any, Any]]:
     """Return the task called *name*.
 
     Raises:
-        TaskRefused: naming those there are.
+        TaskRefused: naming those there are; or the plug-in that brings it is broken.
     """
-    try:
-        return _TASKS[name]
-    except KeyError:
-        raise TaskRefused(
-            "There is no task %(name)s; there are: %(names)s.",
-            name=name,
-            names=", ".join(task_names()),
-        ) from None
+    task = _TASKS.get(name) or _PLUGINS.find(name)
+    if task is None:
+        message = "There is no task %(name)s; there are: %(names)s."
+        raise TaskRefused(message, name=name, names=", ".join(task_names()))
+    return task
 
 
 def describe(name: str, settings: Settings) -> Description:

@@ -13,12 +13,10 @@ from portal.runtime.declaration import (
     Description,
     Output,
     OutputKind,
-    Parameter,
-    ParameterKind,
 )
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
+from portal.runtime.tasks.ranking import MIN_SCORE, min_score_parameter
 
-MIN_SCORE = "min_score"
 # RapidOCR enlarges the shorter side to 736 pixels whatever becomes of the longer
 # one: a strip of 1 by 2000 pixels would take all the memory there is.
 MAX_RATIO = 8
@@ -78,15 +76,7 @@ class Ocr(Task[Picture, Any]):
         return Description(
             inputs=(PICTURE,),
             parameters=(
-                Parameter(
-                    MIN_SCORE,
-                    ParameterKind.FLOAT,
-                    "Least score",
-                    default=0.5,
-                    help="lines that the model is less sure of are left out",
-                    minimum=0,
-                    maximum=1,
-                ),
+                min_score_parameter(0.5, "lines that the model is less sure of"),
             ),
             outputs=(LINES,),
         )

@@ -7,7 +7,7 @@ import numpy as np
 
 from portal.runtime.declaration import Parameter, ParameterKind
 
-TOP = "top"
+TOP, MIN_SCORE = "top", "min_score"
 
 
 def top_parameter() -> Parameter:
@@ -20,6 +20,19 @@ def top_parameter() -> Parameter:
         help="how many of the likeliest to name",
         minimum=1,
         maximum=50,
+    )
+
+
+def min_score_parameter(default: float, what: str) -> Parameter:
+    """Return the parameter below whose score *what* is left out."""
+    return Parameter(
+        MIN_SCORE,
+        ParameterKind.FLOAT,
+        "Least score",
+        default=default,
+        help=f"{what} are left out",
+        minimum=0,
+        maximum=1,
     )
 
 
@@ -36,6 +49,25 @@ def rank(labels: Sequence[str], scores: "np.ndarray[Any, Any]") -> list[dict[str
     row = rows[0]
     order = np.argsort(-row, kind="stable")
     return [{"label": labels[i], "score": _finite(row[i])} for i in order]
+
+
+def softmax(scores: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return *scores* as shares of one, of the same shape, along its last axis.
+
+    A row with NaN or an infinity becomes NaN.
+    """
+    with np.errstate(invalid="ignore"):
+        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        shares: np.ndarray[Any, Any] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def sigmoid(scores: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Return each of *scores* as a probability of its own, of the same shape."""
+    with np.errstate(over="ignore"):
+        # Minus infinity overflows to the right answer, nought.
+        probabilities: np.ndarray[Any, Any] = 1 / (1 + np.exp(-scores))
+    return probabilities
 
 
 def _finite(value: Any) -> float | None:  # noqa: ANN401 - a numpy scalar

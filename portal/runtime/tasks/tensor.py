@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from portal.errors import Invalid
 from portal.runtime.declaration import (
     Description,
     Input,
@@ -22,6 +21,7 @@ from portal.runtime.declaration import (
 from portal.runtime.signature import Signature, TensorSpec
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
 from portal.runtime.tasks.ranking import rank
+from portal.runtime.tasks.running import run
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 LABELS, RANKED_LABELS = "labels", "ranked_labels"
@@ -98,21 +98,9 @@ class Tensor(Task[Arrays, Arrays]):
         return dict(inputs)
 
     def infer(self, prepared: Arrays) -> Arrays:
-        """Run the model.
-
-        Raises:
-            Invalid: The model itself refuses the tensors (sizes that must agree
-                with each other, an index out of range).
-        """
+        """Run the model."""
         names = [spec.name for spec in self._signature.outputs]
-        try:
-            values = self._session.run(names, prepared)
-        except Exception as error:
-            # onnxruntime's errors have no class that tells whose fault it was; a
-            # model that loaded and fails on one input was given a wrong one.
-            why = " ".join(str(error).split())[:200]
-            message = "The model could not run on this input: %(why)s"
-            raise Invalid(message, "/inputs", why=why) from error
+        values = run(self._session, names, prepared)
         return dict(zip(names, values, strict=True))
 
     def postprocess(self, raw: Arrays, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""Which version answers when the live one can't, or takes too long."""
+
+import pytest
+
+from portal import catalog
+from portal.app import create_app
+from portal.db import db
+from portal.extensions import config as running_config
+from portal.extensions import parts
+from portal.usage import UsageRecord
+from tests import onnx_files
+from tests.factories import make_key, make_user
+
+PREDICT = "/api/v1/models/cats/predict"
+ROW = {"inputs": {"x": [[1, 2]]}}
+
+
+@pytest.fixture
+def secret(app):
+    return make_key(make_user("ada@example.org"))[1]
+
+
+def publish(folder, content, *assignments):
+    path = folder / "cats.onnx"
+    path.write_bytes(content)
+    version, _ = catalog.publish(
+        path,
+        config=running_config(),
+        overrides=catalog.Overrides(assignments=assignments),
+    )
+    db.session.commit()
+    return version
+
+
+def stored_file(version):
+    spec = catalog.version_spec(version, running_config())
+    return spec.files["model"]
+
+
+def damage(version):
+    path = stored_file(version)
+    path.chmod(0o600)
+    path.write_bytes(b"junk")
+
+
+def call(client, secret, document=ROW, path=PREDICT):
+    headers = {"Authorization": f"Bearer {secret}"}
+    return client.post(path, json=document, headers=headers)
+
+
+def answered(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json["version"], answer.json["outputs"]["y"]["data"]
+
+
+def test_a_new_version_that_can_not_be_loaded_leaves_the_old_one_serving(
+    app, client, secret, tmp_path
+):
+    publish(tmp_path, onnx_files.adder(1))
+    call(client, secret)
+    second = publish(tmp_path, onnx_files.adder(2))
+    damage(second)
+
+    answers = [answered(call(client, secret)) for _ in range(3)]
+
+    assert answers == [(1, [[2.0, 3.0]])] * 3
+    assert (
+        call(client, secret, path=f"{PREDICT[:-8]}/versions/2/predict").status_code
+        == 503
+    )
+    db.session.rollback()
+    records = db.session.query(UsageRecord.version, UsageRecord.status)
+    assert records.order_by(UsageRecord.id).all() == [(1, 200)] * 4 + [(2, 503)]
+
+
+def test_after_a_restart_the_version_that_was_live_before_answers(
+    app, client, secret, tmp_path, config
+):
+    publish(tmp_path, onnx_files.adder(1))
+    damage(publish(tmp_path, onnx_files.adder(2)))
+
+    anew = create_app(config)
+    answer = call(anew.test_client(), secret)
+
+    assert answered(answer) == (1, [[2.0, 3.0]])
+
+
+def test_a_mended_file_is_used_at_the_next_call(app, client, secret, tmp_path):
+    publish(tmp_path, onnx_files.adder(1))
+    second = publish(tmp_path, onnx_files.adder(2))
+    damage(second)
+    assert answered(call(client, secret))[0] == 1
+
+    stored_file(second).write_bytes(onnx_files.adder(2))
+
+    assert answered(call(client, secret)) == (2, [[3.0, 4.0]])
+
+
+def test_the_page_falls_back_too(app, client, tmp_path):
+    publish(tmp_path, onnx_files.adder(1))
+    damage(publish(tmp_path, onnx_files.adder(2)))
+    page = client.get("/models/cats")
+    token = page.text.split('name="csrf_token" value="')[1].split('"')[0]
+
+    answer = client.post(
+        "/models/cats/predictions", data={"csrf_token": token, "x": "[[1, 2]]"}
+    )
+
+    assert answer.status_code == 200
+    assert "<td>2" in answer.text or ">2.0<" in answer.text or "2, 3" in answer.text
+
+
+def test_without_another_version_the_model_is_unavailable_and_no_other(
+    app, client, secret, tmp_path
+):
+    damage(publish(tmp_path, onnx_files.adder(1)))
+
+    broken = call(client, secret)
+    whole = call(
+        client,
+        secret,
+        {"inputs": {"features": [[5.1, 3.5, 1.4, 0.2]]}},
+        "/api/v1/models/iris/predict",
+    )
+
+    assert broken.status_code == 503
+    assert int(broken.headers["Retry-After"]) >= 1
+    assert whole.status_code == 200
+
+
+def test_a_model_that_never_ends_is_answered_504_at_its_time_limit(
+    app, client, secret, tmp_path
+):
+    publish(tmp_path, onnx_files.endless_loop(), "limits.timeout_s=0.3")
+
+    answer = call(client, secret, {"inputs": {"x": [1]}})
+
+    assert answer.status_code == 504
+    assert answer.json["type"] == "/docs/errors#timed-out"
+    assert "0.3 seconds" in answer.json["detail"]
+    db.session.rollback()
+    assert db.session.query(UsageRecord.status).all() == [(504,)]
+
+
+def test_a_time_limit_of_nonsense_is_refused(app, tmp_path):
+    for assignment in (
+        "limits.timeout_s=0",
+        "limits.timeout_s=nan",
+        "limits.timeout_s=1e9",
+        "limits.timeout_s=soon",
+        "limits.rate=5",
+    ):
+        with pytest.raises(catalog.ManifestInvalid, match="limits"):
+            publish(tmp_path, onnx_files.adder(), assignment)
+
+
+def test_a_version_without_limits_keeps_its_digest(app, tmp_path):
+    first = publish(tmp_path, onnx_files.adder())
+
+    again = publish(tmp_path, onnx_files.adder(), "limits.timeout_s=30")
+
+    assert again.number == first.number
+    assert parts().pool.failure(catalog.version_spec(first, running_config())) is None
