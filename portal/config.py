@@ -31,6 +31,8 @@ PREFIX = "PORTAL_"
 # Kubernetes injects these for a service that is called "portal".
 INJECTED = re.compile(r"PORTAL_(SERVICE_|PORT$|PORT_)")
 MIN_SECRET_CHARS = 32
+# As in portal/runtime/providers.py.
+PROVIDERS = {"cpu", "cuda", "dnnl", "migraphx", "openvino", "tensorrt"}
 
 
 class SettingInvalid(Exception):
@@ -102,6 +104,7 @@ class Config(BaseModel):
     anonymous_rate: str = "10/minute;100/day"
     max_upload_mb: int = Field(10, ge=1, le=1024)
     inference_threads: int = Field(1, ge=1, le=256)
+    inference_providers: CommaList = ()
 
     @field_validator("base_url")
     @classmethod
@@ -166,6 +169,14 @@ class Config(BaseModel):
         except ValueError:
             message = "must look like 10/minute;100/day"
             raise ValueError(message) from None
+        return value
+
+    @field_validator("inference_providers")
+    @classmethod
+    def _check_providers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - PROVIDERS:
+            message = f"knows {', '.join(sorted(PROVIDERS))}, separated by commas"
+            raise ValueError(message)
         return value
 
     @field_validator("secret_key")

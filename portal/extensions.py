@@ -19,11 +19,12 @@ from htmx_flask import Htmx
 from portal.config import Config
 from portal.errors import LimitExceeded
 from portal.limits import RateLimits, Slots
-from portal.runtime import ModelPool
+from portal.runtime import CORES, ModelPool, Scheduler, machine_bytes
 from portal.web import client_network
 from portal.web.errors import answer
 
 STRATEGY = "fixed-window"
+THREADS_FOR_PAGES = 2  # that no model may hold
 
 
 class _LoginManager(LoginManager):  # type: ignore[misc]
@@ -73,7 +74,7 @@ def init_app(app: Flask, config: Config) -> None:
         config=config,
         rates=RateLimits(lambda: limiter.limiter),
         slots=Slots(config.redis_url),
-        pool=ModelPool(inference_threads=config.inference_threads),
+        pool=_pool(config),
     )
 
 
@@ -90,6 +91,19 @@ def config() -> Config:
 def store_dir(of: Config) -> Path:
     """Return the folder of the model files."""
     return of.data_dir / "models"
+
+
+def _pool(config: Config) -> ModelPool:
+    """Return where models are loaded, with this process's share of the machine."""
+    return ModelPool(
+        inference_threads=config.inference_threads,
+        budget_bytes=machine_bytes() // 2 // config.workers,
+        providers=config.inference_providers,
+        scheduler=Scheduler(
+            max_running=max(2, -(-CORES // config.workers)),
+            places=max(1, config.threads - THREADS_FOR_PAGES),
+        ),
+    )
 
 
 def _answer_limit(_refusal: RateLimitExceeded) -> Response:

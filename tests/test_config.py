@@ -42,6 +42,7 @@ def load(tmp_path):
         ("max_upload_mb", 10),
         ("max_upload_bytes", 10_485_760),
         ("inference_threads", 1),
+        ("inference_providers", ()),
         ("is_embedded", True),
         ("is_https", False),
     ],
@@ -127,6 +128,11 @@ def test_a_relative_data_folder_is_below_the_repository(load):
         ("PORTAL_MAX_UPLOAD_MB", "0", "PORTAL_MAX_UPLOAD_MB is not usable"),
         ("PORTAL_MAX_UPLOAD_MB", "2.5", "PORTAL_MAX_UPLOAD_MB is not usable"),
         ("PORTAL_INFERENCE_THREADS", "", ""),
+        (
+            "PORTAL_INFERENCE_PROVIDERS",
+            "cuda,abacus",
+            "PORTAL_INFERENCE_PROVIDERS knows cpu, cuda, dnnl, ",
+        ),
         ("PORT", "http", "PORT is not usable ('http'): "),
         ("PORT", "65536", "PORT is not usable"),
         (

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.config import ROOT
 from portal.db import db, now
-from portal.extensions import config, limiter
+from portal.extensions import config, limiter, parts
 from portal.mail.tables import MessageState, OutgoingMessage
 
 MAIL_LATE = timedelta(minutes=10)
@@ -31,7 +31,10 @@ def readyz() -> tuple[Response, HTTPStatus]:
     if not _is_migrated():
         return jsonify(status="unready"), HTTPStatus.SERVICE_UNAVAILABLE
     is_whole = limiter.storage.check() and _is_mail_moving()
-    return jsonify(status="ready" if is_whole else "degraded"), HTTPStatus.OK
+    state: dict[str, object] = {"status": "ready" if is_whole else "degraded"}
+    if config().inference_providers:
+        state["providers"] = parts().pool.providers
+    return jsonify(state), HTTPStatus.OK
 
 
 def _is_migrated() -> bool:

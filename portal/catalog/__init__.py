@@ -3,6 +3,7 @@
 from portal.catalog.bundled import publish_bundled
 from portal.catalog.errors import ModelNotFound
 from portal.catalog.examples import Example, example_file, example_values, examples_of
+from portal.catalog.failures import note_failure, note_recovery
 from portal.catalog.lifecycle import (
     promote,
     restore,
@@ -64,6 +65,8 @@ __all__ = [
     "list_for",
     "list_public",
     "list_visible",
+    "note_failure",
+    "note_recovery",
     "promote",
     "publications",
     "publish",

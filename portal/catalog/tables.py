@@ -98,6 +98,7 @@ class ModelVersion(Base):
         signatures: Role of each ONNX file → its signature, as JSON.
         example_result: What the first example gave when it was published:
             ``{"outputs": …, "timings_ms": …}``.
+        failed_at: Since when it can't be loaded; None while it can.
     """
 
     __tablename__ = "model_versions"
@@ -114,6 +115,7 @@ class ModelVersion(Base):
     signatures: Mapped[dict[str, Any]] = mapped_column(JSON)
     example_result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    failed_at: Mapped[datetime | None]
 
     model: Mapped[Model] = relationship(back_populates="versions", lazy="joined")
 

@@ -32,10 +32,11 @@ def preload() -> int:
 
     Returns:
         How many versions are in memory; 0 without other workers to share them
-        with, and where a run has threads of its own.
+        with, and where runs have threads or devices that a fork would lose.
     """
     pool = parts().pool
-    if config().workers == 1 or config().inference_threads > 1:
+    is_forkable = config().inference_threads == 1 and pool.providers == ("cpu",)
+    if config().workers == 1 or not is_forkable:
         return 0
     began = time.monotonic()
     try:

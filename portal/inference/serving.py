@@ -17,12 +17,18 @@ def serving_version(model: Model) -> ModelVersion:
     Raises:
         Unavailable: None of them can be loaded.
     """
-    pool = parts().pool
+    pool, live = parts().pool, model.live
+    spec = catalog.version_spec(live, config())
     try:
-        answering = pool.answering(catalog.version_spec(model.live, config()))
+        answering = pool.answering(spec)
     except Unavailable:
+        catalog.note_failure(live)
         if model.previous is None:
             raise
         answering = pool.get(catalog.version_spec(model.previous, config()))
-    by_digest = {version.digest: version for version in model.versions}
-    return by_digest[answering.spec.digest]
+    if answering.spec.digest == live.digest:
+        catalog.note_recovery(live)
+        return live
+    if pool.failure(spec) is not None:
+        catalog.note_failure(live)
+    return next(v for v in model.versions if v.digest == answering.spec.digest)

@@ -48,7 +48,9 @@ def card(model: Model) -> Card:
 
 
 def is_online(version: ModelVersion) -> bool:
-    """Whether the files of *version* are where they should be."""
+    """Whether *version* answers, or another one in its place."""
+    if version.failed_at is not None and version.model.previous is None:
+        return False
     spec = catalog.version_spec(version, config())
     return all(path.is_file() for path in spec.files.values())
 

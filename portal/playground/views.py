@@ -9,7 +9,7 @@ from portal import catalog, inference
 from portal.accounts import User
 from portal.catalog import Model, ModelVersion
 from portal.errors import LimitExceeded, PortalError, Unavailable
-from portal.extensions import config
+from portal.extensions import config, parts
 from portal.inference import Caller, curl_command
 from portal.playground import examples
 from portal.playground.forms import (
@@ -148,6 +148,7 @@ def _page(
         version=version,
         description=description,
         is_online=is_online(version),
+        providers=parts().pool.providers,
         card_html=card_html(version),
         chips=examples.example_chips(version),
         submission=submission,

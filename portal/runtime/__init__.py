@@ -25,9 +25,11 @@ from portal.runtime.loaded_model import (
     Prediction,
     VersionSpec,
 )
-from portal.runtime.memory import return_freed_memory
+from portal.runtime.memory import machine_bytes, return_freed_memory
 from portal.runtime.pool import ModelPool
+from portal.runtime.providers import NAMES as PROVIDER_NAMES
 from portal.runtime.sandbox import FileRefused
+from portal.runtime.scheduler import CORES, Scheduler
 from portal.runtime.signature import Signature, TensorSpec
 from portal.runtime.tasks import (
     Settings,
@@ -41,9 +43,11 @@ from portal.runtime.tasks import (
 from portal.runtime.trial import try_loading, try_out
 
 __all__ = [
+    "CORES",
     "DEFAULT_TIMEOUT_S",
     "LABELLED",
     "PICTURE",
+    "PROVIDER_NAMES",
     "TENSOR",
     "Description",
     "FileRefused",
@@ -58,6 +62,7 @@ __all__ = [
     "Parameter",
     "ParameterKind",
     "Prediction",
+    "Scheduler",
     "Settings",
     "Signature",
     "Task",
@@ -69,6 +74,7 @@ __all__ = [
     "guess_task",
     "inspect",
     "is_built_in",
+    "machine_bytes",
     "noted_settings",
     "read_notes",
     "return_freed_memory",

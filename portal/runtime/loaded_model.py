@@ -12,6 +12,7 @@ import onnxruntime as ort
 from portal.errors import Unavailable
 from portal.runtime.deadline import Deadline, TimedSession
 from portal.runtime.memory import resident_bytes
+from portal.runtime.providers import CPU, NAMES
 from portal.runtime.scheduler import Lane, Scheduler
 from portal.runtime.signature import Signature
 from portal.runtime.statistics import STEPS, Statistics
@@ -83,11 +84,17 @@ class LoadedModel:
     """
 
     def __init__(
-        self, spec: VersionSpec, *, inference_threads: int = 1, lane: Lane | None = None
+        self,
+        spec: VersionSpec,
+        *,
+        inference_threads: int = 1,
+        providers: tuple[str, ...] = (CPU,),
+        lane: Lane | None = None,
     ) -> None:
         self.spec = spec
         self.statistics = Statistics()
         self._threads = inference_threads
+        self._providers = [NAMES[name] for name in providers]
         self.lane = lane or Scheduler().lane()
         began, resident = time.perf_counter(), resident_bytes()
         self.task = self._load()
@@ -169,7 +176,7 @@ class LoadedModel:
         # narrow strip through the OCR model a process held 1,018 MB with it and
         # 373 MB without. Without it a receipt takes 1.06 times as long.
         options.enable_cpu_mem_arena = False
-        return TimedSession(str(path), options, providers=["CPUExecutionProvider"])
+        return TimedSession(str(path), options, providers=self._providers)
 
 
 def _file_bytes(spec: VersionSpec) -> int:

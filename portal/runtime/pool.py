@@ -20,6 +20,7 @@ import structlog
 from portal.errors import Unavailable
 from portal.runtime.loaded_model import LoadedModel, VersionSpec
 from portal.runtime.memory import machine_bytes
+from portal.runtime.providers import usable
 from portal.runtime.scheduler import Lane, Scheduler
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,12 @@ class ModelPool:
         inference_threads: Threads of one run, as onnxruntime's intra-op threads.
         budget_bytes: What loaded versions may need together; the one that is
             asked for is loaded in any case. None: half of the machine.
+        providers: What to compute on, in this order, by the names of
+            `portal.runtime.providers`; what is missing is left out.
         scheduler: Shares the cores between the models.
+
+    Attributes:
+        providers: What is computed on.
     """
 
     def __init__(
@@ -53,8 +59,10 @@ class ModelPool:
         *,
         inference_threads: int = 1,
         budget_bytes: int | None = None,
+        providers: tuple[str, ...] = (),
         scheduler: Scheduler | None = None,
     ) -> None:
+        self.providers = usable(providers)
         self._threads = inference_threads
         self._budget = budget_bytes or int(machine_bytes() * BUDGET_SHARE)
         self._scheduler = scheduler or Scheduler()
@@ -163,7 +171,12 @@ class ModelPool:
         if failure is not None:
             raise failure.error
         try:
-            loaded = LoadedModel(spec, inference_threads=self._threads, lane=lane)
+            loaded = LoadedModel(
+                spec,
+                inference_threads=self._threads,
+                providers=self.providers,
+                lane=lane,
+            )
         except Unavailable as error:
             with self._lock:
                 self._failures[spec.digest] = _Failure(

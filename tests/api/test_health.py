@@ -41,6 +41,14 @@ def test_the_portal_is_ready(client):
     assert (answer.status_code, answer.json) == (200, {"status": "ready"})
 
 
+def test_readiness_says_what_models_run_on_where_that_was_chosen(make_portal_config):
+    config = make_portal_config(PORTAL_INFERENCE_PROVIDERS="cuda")
+
+    answer = create_app(config).test_client().get("/readyz")
+
+    assert answer.json == {"status": "ready", "providers": ["cpu"]}
+
+
 def test_production_is_ready(pg_app):
     answer = pg_app.test_client().get("/readyz")
 

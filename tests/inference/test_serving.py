@@ -9,7 +9,7 @@ from portal.extensions import config as running_config
 from portal.extensions import parts
 from portal.usage import UsageRecord
 from tests import onnx_files
-from tests.factories import make_key, make_user
+from tests.factories import log_in, make_key, make_user
 
 PREDICT = "/api/v1/models/cats/predict"
 ROW = {"inputs": {"x": [[1, 2]]}}
@@ -161,3 +161,32 @@ def test_a_version_without_limits_keeps_its_digest(app, tmp_path):
 
     assert again.number == first.number
     assert parts().pool.failure(catalog.version_spec(first, running_config())) is None
+
+
+def test_the_owner_sees_which_version_can_not_be_loaded(app, client, secret, tmp_path):
+    log_in(client, make_user("owner@example.org", role="owner"))
+    publish(tmp_path, onnx_files.adder(1))
+    second = publish(tmp_path, onnx_files.adder(2))
+    damage(second)
+    assert "be loaded" not in client.get("/admin/models/cats").text
+
+    call(client, secret)
+
+    page = client.get("/admin/models/cats").text
+    assert "Version 2 can’t be loaded since" in page
+    assert "Version 1 answers in its place" in page
+    assert "Can’t be loaded" in client.get("/admin/models").text
+    stored_file(second).write_bytes(onnx_files.adder(2))
+    call(client, secret)
+    assert "be loaded" not in client.get("/admin/models/cats").text
+
+
+def test_the_gallery_shows_a_model_that_can_not_answer_as_offline(
+    app, client, secret, tmp_path
+):
+    damage(publish(tmp_path, onnx_files.adder(1)))
+    assert "Online" in client.get("/models/cats").text
+
+    assert call(client, secret).status_code == 503
+
+    assert "Offline" in client.get("/models/cats").text
