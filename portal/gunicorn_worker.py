@@ -1,9 +1,11 @@
-"""gunicorn's threaded worker, closing connections off its main loop.
+"""gunicorn's threaded worker, with time limits where it has none.
 
 gunicorn lingers up to two seconds on every closed connection whose client keeps
 its end open, on the loop that accepts: a few dozen such clients stop a worker.
 Here a small pool of threads lingers instead; when it has too much to do, a
-connection is closed at once. And a worker that is told to end stops listening.
+connection is closed at once. A head of a request that does not arrive in time ends
+its connection, since its thread waits for nothing else meanwhile. And a worker that
+is told to end stops listening.
 """
 
 import socket
@@ -14,6 +16,9 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from portal.web.body import ReadingWatch
+
+HEAD_DEADLINE_S = 10.0
 LINGER_THREADS = 4
 MAX_LINGERING = 64
 
@@ -39,10 +44,42 @@ class _Lingerer:
             self._places.release()
 
 
+class _TimedHeads:
+    """gunicorn's parser, whose heads have a time limit."""
+
+    def __init__(
+        self,
+        parser: Any,  # noqa: ANN401 - gunicorn's own
+        connection: socket.socket,
+        watch: ReadingWatch,
+    ) -> None:
+        self._parser = parser
+        self._connection = connection
+        self._watch = watch
+
+    def __next__(self) -> Any:  # noqa: ANN401 - gunicorn's own
+        """Return the next request, read up to its body."""
+        with self._watch.deadline(self._connection):
+            return next(self._parser)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - gunicorn's own
+        """Be the parser in everything else."""
+        return getattr(self._parser, name)
+
+
 class _Connection(TConn):
-    """A connection whose graceful close costs the main loop nothing."""
+    """A connection with timed heads, closed gracefully off the main loop."""
 
     lingerer: _Lingerer
+    watch: ReadingWatch
+
+    def init(self) -> None:
+        """Make the parser, once there is something to read."""
+        is_new = not self.initialized
+        super().init()
+        if is_new and not self.is_http2:
+            timed: Any = _TimedHeads(self.parser, self.sock, self.watch)
+            self.parser = timed
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's own form
         """Close, lingering elsewhere if asked to."""
@@ -57,14 +94,16 @@ class Worker(ThreadWorker):
     """The threaded worker with `_Connection`."""
 
     def init_process(self) -> None:
-        """Start the lingering pool in the worker, after the fork."""
+        """Start what has threads in the worker, after the fork."""
         self._lingerer = _Lingerer()
+        self._watch = ReadingWatch(HEAD_DEADLINE_S)
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:  # noqa: ANN401 - gunicorn's own
         """Let *conn* close through the pool."""
         conn.__class__ = _Connection
         conn.lingerer = self._lingerer
+        conn.watch = self._watch
         super().enqueue_req(conn)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:  # noqa: FBT001 - gunicorn's own form

@@ -78,7 +78,7 @@ class BodyReader:
         self.app = app
         self.limit_bytes = limit_bytes
         self.deadline_s = deadline_s
-        self._watch = _Watch(deadline_s)
+        self._watch = ReadingWatch(deadline_s)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -139,8 +139,8 @@ class BodyReader:
         )
 
 
-class _Watch:
-    """Ends the reading from sockets whose body is late.
+class ReadingWatch:
+    """Ends the reading from sockets whose head or body is late.
 
     gunicorn's reads go on until they are full, so a client that sends a byte at
     a time is stopped only from outside.

@@ -1,6 +1,9 @@
 """A WSGI application for gunicorn: says how much of a body came, or why not."""
 
+from portal import gunicorn_worker
 from portal.web.body import REFUSAL, BodyReader
+
+gunicorn_worker.HEAD_DEADLINE_S = 1
 
 
 def echo(environ, start_response):

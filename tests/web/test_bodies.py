@@ -336,6 +336,42 @@ def test_slow_bodies_give_their_threads_back(echo_port):
     assert (answer.status_code, answer.text) == (200, "5 bytes")
 
 
+@pytest.mark.parametrize("pause_s", [0.05, 60])
+def test_a_head_that_does_not_arrive_ends_its_connection(echo_port, pause_s):
+    with connect(echo_port) as connection:
+        threading.Thread(
+            target=drip,
+            args=(connection, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", pause_s),
+            daemon=True,
+        ).start()
+        began = time.monotonic()
+        found = read_all(connection)
+        took_s = time.monotonic() - began
+
+    assert found == b""
+    assert 0.9 < took_s < 4
+
+
+def test_slow_heads_give_their_threads_back(echo_port):
+    with ExitStack() as kept:
+        for _ in range(6):
+            connection = kept.enter_context(connect(echo_port))
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+
+        answer = requests.post(f"http://127.0.0.1:{echo_port}/", b"hello", timeout=10)
+
+    assert (answer.status_code, answer.text) == (200, "5 bytes")
+
+
+def test_a_connection_that_is_kept_has_its_time_for_each_head(echo_port):
+    with requests.Session() as session:
+        for _ in range(2):
+            answer = session.post(f"http://127.0.0.1:{echo_port}/", b"hi", timeout=6)
+            time.sleep(1.2)  # longer than a head may take
+
+    assert answer.text == "2 bytes"
+
+
 def test_a_body_in_time_is_not_cut_by_the_deadline_of_another(echo_port):
     """A thread that was once too late starts afresh."""
     for _ in range(2):
