@@ -92,11 +92,13 @@ def exclusive(name: str) -> None:
     anyway, so there the transaction is made a writing one from here on.
     """
     connection = db.session.connection()
+    # Not through the session, which would first write what it holds: on SQLite that
+    # begins a transaction, and within one no other can begin.
     if connection.dialect.name == "postgresql":
         lock = zlib.crc32(name.encode())
-        db.session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
     elif not getattr(connection.connection.dbapi_connection, "in_transaction", True):
-        db.session.execute(text("BEGIN IMMEDIATE"))
+        connection.execute(text("BEGIN IMMEDIATE"))
 
 
 def _engine_options(config: Config) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from portal.accounts.errors import (
     UserSuspended,
 )
 from portal.accounts.tables import User
-from portal.db import db, now
+from portal.db import db, exclusive, now
 from portal.limits import RateExceeded
 
 # Failures. Per address and account together, so that nobody can lock a user out.
@@ -38,14 +38,13 @@ def log_in(email: str, password: str, *, network: str) -> User:
     user = _with_address_typed(email)
     who = user.email if user else _limited_name(email)
     _count_failure_ahead(who, network)
-    if not passwords.is_right(password, user.password_hash if user else None):
+    is_right = passwords.is_right(password, user.password_hash if user else None)
+    if user is None or not is_right:
         _count_against_address(network)
         _record_failure(user, "password")
         raise LoginRefused
     extensions.parts().rates.forget(FAILURES_PER_PAIR, "login", who, network)
-    if user is None or user.is_suspended:
-        _record_failure(user, "suspended")
-        raise UserSuspended
+    _check_still_so(user)
     _note_success(user, password)
     return user
 
@@ -91,6 +90,23 @@ def change_password(
     user.link_nonce = links.new_nonce()
     users.tell_password_changed(user)
     db.session.flush()
+
+
+def _check_still_so(user: User) -> None:
+    """Refuse *user* if what was compared has changed while it was.
+
+    Comparing takes its time. A suspension or another password of that moment ends
+    the login sessions there are, and must not miss the one that begins now.
+    """
+    compared = user.password_hash
+    exclusive(f"login:{user.id}")
+    db.session.refresh(user, with_for_update=True)
+    if user.password_hash != compared:
+        _record_failure(user, "password")
+        raise LoginRefused
+    if user.is_suspended:
+        _record_failure(user, "suspended")
+        raise UserSuspended
 
 
 def _with_address_typed(email: str) -> User | None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from flask import Response
 
-# What a spreadsheet takes for the start of a formula (OWASP, CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the start of a formula (OWASP, CSV injection), the
+# full-width forms included.
+FORMULA_STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> str:

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from portal.accounts import User, views
+from portal.app import create_app
 from tests.accounts.conftest import LINK_ANSWER_S
 from tests.accounts.resets import (
     NEW_PASSWORD,
@@ -13,6 +14,7 @@ from tests.accounts.resets import (
     newest_link,
     set_password,
 )
+from tests.conftest import make_config, with_own_contexts
 from tests.factories import PASSWORD, log_in, make_user
 from tests.pages import TOKEN, csrf_token
 
@@ -120,6 +122,34 @@ def test_the_link_leads_to_the_configured_address_whatever_the_host_header(
     (mail,) = mails()
     assert f"{app.extensions['portal'].config.base_url}/reset-password/" in mail.text
     assert "9999" not in mail.text
+
+
+@pytest.mark.parametrize("proxies", ["0", "1"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 400),
+        ({"X-Forwarded-Host": "evil.example"}, 303),
+        ({"Forwarded": "host=evil.example;proto=https"}, 303),
+        ({"Host": "localhost", "X-Forwarded-Host": "evil.example:443"}, 303),
+    ],
+)
+def test_no_forged_host_gets_into_the_link(
+    config, tmp_path, app, user, proxies, headers, status
+):
+    portal = create_app(make_config(tmp_path, PORTAL_TRUSTED_PROXIES=proxies))
+    client = with_own_contexts(portal).test_client()
+    token = csrf_token(client, "/forgot-password")
+    form = {"csrf_token": token, "email": "ada@example.org"}
+
+    answer = client.post("/forgot-password", data=form, headers=headers)
+
+    assert answer.status_code == status
+    assert "evil" not in answer.headers.get("Location", "")
+    assert len(mails()) == (status == 303)
+    for mail in mails():
+        assert f"{config.base_url}/reset-password/" in mail.text
+        assert "evil" not in mail.text + mail.html
 
 
 def test_somebody_logged_in_can_have_a_link_sent_too(client, user):

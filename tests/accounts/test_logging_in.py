@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from werkzeug.test import TestResponse
 
 from portal import accounts
-from portal.accounts import LoginSession, Role
+from portal.accounts import LoginSession, Role, passwords, users
 from portal.accounts.login import login_required, role_required
 from portal.audit import AuditEvent
 from portal.config import Config
@@ -493,3 +493,38 @@ class TestRoles:
             303,
             "/login?next=/for-publishers",
         )
+
+
+@pytest.mark.parametrize("name", ["app", "pg_app"])
+@pytest.mark.parametrize("deed", ["suspension", "another password"])
+def test_what_happens_while_a_password_is_compared_holds(
+    request, monkeypatch, name, deed
+):
+    app = request.getfixturevalue(name)
+    user_id = make_user().id
+    compare = passwords.is_right
+
+    def compare_meanwhile(*values: str | None) -> bool:
+        threading.Thread(target=do_it).start()
+        assert done.wait(10)
+        return compare(*values)
+
+    def do_it() -> None:
+        with app.app_context():
+            user = accounts.find(user_id)
+            if deed == "suspension":
+                accounts.suspend(user)
+            else:
+                users.give_password(user, "four quiet badgers", except_token=None)
+            db.session.commit()
+        done.set()
+
+    done = threading.Event()
+    monkeypatch.setattr(passwords, "is_right", compare_meanwhile)
+    client = app.test_client()
+
+    answer = post_login(client)
+
+    assert answer.status_code == (403 if deed == "suspension" else 422)
+    assert not is_logged_in(client)
+    assert db.session.scalar(select(LoginSession)) is None

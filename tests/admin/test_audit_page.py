@@ -2,11 +2,13 @@
 
 import ast
 import csv
+import gc
 import io
 import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from flask import current_app
 from sqlalchemy import event as sql_event
 from sqlalchemy import select, text
 
@@ -296,6 +298,9 @@ def test_no_cell_of_the_csv_is_a_formula(owner_browser):
     audit.set_origin(Origin("req_1", "198.51.100.7", "=cmd|'/c calc'!A1"))
     happen("key.issued", subject="@SUM(A1)")
     happen("key.issued").details = "-1"
+    starts = ("\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff201")
+    for start in starts:
+        happen("key.issued", subject=start)
     db.session.commit()
 
     answer = owner_browser.get("/admin/audit.csv?action=key.")
@@ -303,7 +308,9 @@ def test_no_cell_of_the_csv_is_a_formula(owner_browser):
     cells = [cell for line in csv.reader(io.StringIO(answer.text)) for cell in line]
     assert "'@SUM(A1)" in cells
     assert "'=cmd|'/c calc'!A1" in cells
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert not [
+        cell for cell in cells if cell.startswith(("=", "+", "-", "@", *starts))
+    ]
 
 
 def test_the_csv_comes_in_parts_and_ends(owner_browser, monkeypatch):
@@ -319,6 +326,17 @@ def test_the_csv_comes_in_parts_and_ends(owner_browser, monkeypatch):
     subjects = re.findall(r"key:(\d)", "".join(parts))
     assert len(parts) == 4
     assert subjects == ["9", "8", "7", "6", "5", "4", "3", "2", "1"]
+
+
+def test_a_csv_that_is_not_read_to_its_end_leaves_nothing_open(app, owner_browser):
+    answer = owner_browser.get("/admin/audit.csv", buffered=False)
+    assert answer.status_code == 200
+
+    with app.app_context():
+        del answer
+        gc.collect()  # what it left open would end in the wrong context now
+
+        assert current_app == app
 
 
 def test_nobody_but_an_owner_reads_the_trail(app, client):

@@ -352,19 +352,24 @@ def test_the_calls_of_a_deleted_key_stay_on_the_usage_page(client, user):
     assert ",deleted,1," in client.get("/usage.csv").text
 
 
-@pytest.mark.parametrize("deed", ["name", "deletion"])
-def test_nobody_renames_or_deletes_the_key_of_someone_else(client, user, deed):
+@pytest.mark.parametrize("headers", [{}, AS_FRAGMENT])
+@pytest.mark.parametrize("deed", ["name", "deletion", "revocation"])
+def test_nobody_changes_the_key_of_someone_else(client, user, deed, headers):
     api_key, _ = make_key(make_user("bob@example.org"), "his")
-    keys.revoke(api_key)
+    if deed == "deletion":
+        keys.revoke(api_key)
     db.session.commit()
     form = {"csrf_token": csrf_token(client, "/keys"), "name": "mine"}
 
-    answer = client.post(f"/keys/{api_key.id}/{deed}", data=form)
+    answer = client.post(f"/keys/{api_key.id}/{deed}", data=form, headers=headers)
 
     assert answer.status_code == 404
+    assert "his" not in re.findall(r"[\w]+", answer.text)
+    assert api_key.prefix not in answer.text
     db.session.expire_all()
     assert api_key.name == "his"
     assert api_key.deleted_at is None
+    assert api_key.is_revoked is (deed == "deletion")
 
 
 @pytest.mark.parametrize("deed", ["name", "deletion"])

@@ -338,6 +338,17 @@ def test_the_zone_is_found_among_other_lines(specimen):
     assert corrected == ALL[specimen]
 
 
+@pytest.mark.parametrize("others", [spec for spec in ALL if ALL[spec] != TD3])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_documents_one_is_read_whole(others, is_first):
+    documents = [TD3, ALL[others]] if is_first else [ALL[others], TD3]
+
+    found = find_zone(lines(*documents[0], *documents[1]), today=TODAY)
+
+    assert found.zone.lines in documents
+    assert [row.text for row in found.rows] == list(found.zone.lines)
+
+
 def test_the_lines_keep_their_scores_and_corners():
     given = lines("PASSPORT", *TD3)
 

@@ -1,8 +1,10 @@
 """The back office's room for what happened, and who did it."""
 
+from collections.abc import Callable, Iterator
 from datetime import date
 
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Response, current_app, request
+from flask.ctx import AppContext
 
 from portal.accounts.login import role_required
 from portal.accounts.tables import Role
@@ -37,7 +39,24 @@ def index() -> Response:
 @role_required(Role.OWNER)
 def csv_export() -> Response:
     """Send the events that the list is made of, as CSV."""
-    return csv_answer(stream_with_context(audit.csv_of(_asked())), "audit-trail.csv")
+    parts = _in_contexts(current_app.app_context, audit.csv_of(_asked()))
+    return csv_answer(parts, "audit-trail.csv")
+
+
+def _in_contexts(
+    context: Callable[[], AppContext], parts: Iterator[str]
+) -> Iterator[str]:
+    """Yield *parts*, each made in a *context* of its own.
+
+    With `stream_with_context` one would stay open between two parts, and end
+    wherever an answer that nobody reads to its end is thrown away.
+    """
+    while True:
+        with context():
+            part = next(parts, None)
+        if part is None:
+            break
+        yield part
 
 
 def _asked() -> Asked:

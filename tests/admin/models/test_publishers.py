@@ -93,3 +93,12 @@ def test_a_user_enters_no_room_and_a_visitor_is_sent_to_log_in(app, deed, fields
     assert answer.status_code == 403
     assert (sent_away.status_code, sent_away.location[:6]) == (303, "/login")
     assert stored().live_number == 3
+
+
+def test_a_publisher_sees_no_address_of_another(publisher_browser, give, owner):
+    give(owner)
+
+    for path in ("/admin/models", "/admin/models/cats"):
+        page = publisher_browser.get(path).text
+        assert "another publisher" in page
+        assert owner.email not in page
