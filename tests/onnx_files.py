@@ -55,6 +55,29 @@ def echo(dtype: str, shape: Sequence[str | int] = ("N",), output: str = "y") -> 
     )
 
 
+def many_types() -> bytes:
+    """Return a model that gives back as many tensors as it takes, one per dtype.
+
+    ``real`` [N, 2], ``half``, ``whole``, ``truth`` and ``words`` [M] become
+    ``real_out`` and so on.
+    """
+    shapes: dict[str, tuple[str, list[str | int]]] = {
+        "real": ("float32", ["N", 2]),
+        "half": ("float16", ["M"]),
+        "whole": ("int64", ["M"]),
+        "truth": ("bool", ["M"]),
+        "words": ("str", ["M"]),
+    }
+    return _model(
+        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in shapes],
+        [_value(name, DTYPES[dtype], shape) for name, (dtype, shape) in shapes.items()],
+        [
+            _value(f"{name}_out", DTYPES[dtype], shape)
+            for name, (dtype, shape) in shapes.items()
+        ],
+    )
+
+
 def fraction() -> bytes:
     """Return a model that divides one by x [N, 3]: nothing becomes infinity."""
     return _model(

@@ -84,6 +84,18 @@ PAGES = {
     "/admin/mail/retry": (405, 405, 405, 405, 405, 405),
     "/admin/audit": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
     "/admin/audit.csv": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
+    "/v2": (200, 200, 200, 200, 200, 200),
+    "/v2/health/live": (200, 200, 200, 200, 200, 200),
+    "/v2/health/ready": (200, 200, 200, 200, 200, 200),
+    "/v2/models/shared": (200, 200, 200, 200, 200, 200),
+    "/v2/models/shared/ready": (200, 200, 200, 200, 200, 200),
+    "/v2/models/shared/config": (200, 200, 200, 200, 200, 200),
+    "/v2/models/stats": (401, 401, 401, 401, 401, 401),
+    "/v2/models/shared/stats": (401, 401, 401, 401, 401, 401),
+    "/v2/models/shared/infer": (405, 405, 405, 405, 405, 405),
+    "/v2/repository/index": (405, 405, 405, 405, 405, 405),
+    "/v2/repository/models/shared/load": (405, 405, 405, 405, 405, 405),
+    "/v2/repository/models/shared/unload": (405, 405, 405, 405, 405, 405),
 }
 
 

@@ -28,7 +28,7 @@ def healthz() -> Response:
 @bp.get("/readyz")
 def readyz() -> tuple[Response, HTTPStatus]:
     """Say whether this process can serve: ready, degraded or unready."""
-    if not _is_migrated():
+    if not can_serve():
         return jsonify(status="unready"), HTTPStatus.SERVICE_UNAVAILABLE
     is_whole = limiter.storage.check() and _is_mail_moving()
     state: dict[str, object] = {"status": "ready" if is_whole else "degraded"}
@@ -37,7 +37,7 @@ def readyz() -> tuple[Response, HTTPStatus]:
     return jsonify(state), HTTPStatus.OK
 
 
-def _is_migrated() -> bool:
+def can_serve() -> bool:
     """Whether the database answers and has every migration."""
     heads = ScriptDirectory(str(ROOT / "migrations")).get_heads()
     try:

@@ -7,15 +7,14 @@ from flask import Blueprint, Response, g
 
 from portal import catalog, inference, usage
 from portal.api import headers
-from portal.api.auth import authenticate, authenticate_if_given, require_scope
+from portal.api.auth import authenticate, authenticate_if_given
+from portal.api.calls import asked_version
 from portal.api.schemas import read_prediction_request
 from portal.catalog import Model
 from portal.inference import Call, Caller
-from portal.keys import Scope
 from portal.limits import DEFAULT_PLAN
 from portal.runtime import Input, Output, Parameter
 from portal.web import request_id
-from portal.web.request_log import add_fields
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -87,15 +86,10 @@ def predict(name: str, number: int | None = None) -> Response:
 def _predict(call: Call, name: str, number: int | None) -> Response:
     # The limits come first: a call for a model that isn't there costs a record, too.
     with inference.admitted(call):
-        require_scope(call.caller, Scope.PREDICT)
-        found = catalog.find_model(name, viewer=call.caller.user)
-        call.version = version = catalog.find_version(found, number)
-        if number is None:
-            call.version = version = inference.serving_version(found)
-        add_fields(model=found.name, version=version.number)
+        version = asked_version(call, name, number)
         answer: dict[str, Any] = {
             "id": call.request_id,
-            "model": found.name,
+            "model": version.model.name,
             "version": version.number,
         }
         inputs, parameters = read_prediction_request(version.description)

@@ -68,7 +68,7 @@ def _read_multipart(description: Description) -> tuple[Values, Values]:
         text = value if isinstance(value, str) else _as_text(declared.name, value)
         return reading.parameter_from_text(declared, text)
 
-    return _collect(description, set(given), set(given), read_input, read_parameter)
+    return collect(description, set(given), set(given), read_input, read_parameter)
 
 
 def _read_json(description: Description) -> tuple[Values, Values]:
@@ -91,9 +91,9 @@ def _read_json(description: Description) -> tuple[Values, Values]:
             raise Invalid(message, f"/{key}", key=key)
         parts[key] = part
     inputs, parameters = parts["inputs"], parts["parameters"]
-    _refuse_names("inputs", inputs, [i.name for i in description.inputs])
-    _refuse_names("parameters", parameters, [p.name for p in description.parameters])
-    return _collect(
+    refuse_names("inputs", inputs, [i.name for i in description.inputs])
+    refuse_names("parameters", parameters, [p.name for p in description.parameters])
+    return collect(
         description,
         set(inputs),
         set(parameters),
@@ -119,8 +119,8 @@ def _read_bytes(description: Description) -> tuple[Values, Values]:
         )
         raise UnsupportedType(message)
     _refuse_doubles(name for name, _ in request.args.items(multi=True))
-    _refuse_names("parameters", request.args, [p.name for p in description.parameters])
-    return _collect(
+    refuse_names("parameters", request.args, [p.name for p in description.parameters])
+    return collect(
         description,
         {uploads[0].name},
         set(request.args),
@@ -131,14 +131,18 @@ def _read_bytes(description: Description) -> tuple[Values, Values]:
     )
 
 
-def _collect(
+def collect(
     description: Description,
     given_inputs: set[str],
     given_parameters: set[str],
     read_input: Callable[[Input], Any],
     read_parameter: Callable[[Parameter], bool | float | str],
 ) -> tuple[Values, Values]:
-    """Read what is declared; every input must be there, a parameter may be."""
+    """Read what is declared; every input must be there, a parameter may be.
+
+    Raises:
+        Invalid: An input is missing, or what the functions raise.
+    """
     for one in description.inputs:
         if one.name not in given_inputs:
             message = "The input %(name)s (%(kind)s) is missing."
@@ -159,7 +163,7 @@ def _collect(
 def _refuse_unknown(given: Iterable[str], description: Description) -> None:
     known = [one.name for one in description.inputs]
     known += [one.name for one in description.parameters]
-    _refuse_names("inputs", given, known)
+    refuse_names("inputs", given, known)
 
 
 def _refuse_incomplete_form() -> None:
@@ -174,7 +178,12 @@ def _refuse_incomplete_form() -> None:
         raise Malformed(message)
 
 
-def _refuse_names(part: str, given: Iterable[str], known: list[str]) -> None:
+def refuse_names(part: str, given: Iterable[str], known: list[str]) -> None:
+    """Refuse a name among *given* that isn't *known*.
+
+    Raises:
+        Invalid: naming it and those there are.
+    """
     for name in given:
         if name not in known:
             message = "There is no field %(name)s; there are: %(known)s."

@@ -23,6 +23,15 @@ class UserUnverified(Forbidden):
         )
 
 
+class ScopeNotYours(Forbidden):
+    """Only publishers and owners may have keys that change models."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            "The scope %(scope)s is for publishers and owners only.", scope=scope
+        )
+
+
 class KeyActive(Conflict):
     """A key that still opens the API can't be deleted."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import audit
-from portal.accounts import User
+from portal.accounts import Role, User
 from portal.accounts.errors import UserSuspended
 from portal.db import db, exclusive, now
 from portal.errors import NotFound
@@ -18,6 +18,7 @@ from portal.keys.errors import (
     KeyActive,
     KeyRefused,
     KeysExhausted,
+    ScopeNotYours,
     UserUnverified,
 )
 from portal.keys.lifetimes import DEFAULT_LIFETIME, check_lifetime
@@ -47,10 +48,13 @@ def issue(
 
     Raises:
         UserSuspended, UserUnverified: The user may have no keys.
+        ScopeNotYours: The user may have none that changes models.
         Invalid: The name or the lifetime can't be used.
         KeysExhausted: The plan allows no further active key.
     """
     _check_owner(user)
+    if Scope.MODELS_WRITE in scopes and user.role == Role.USER:
+        raise ScopeNotYours(str(Scope.MODELS_WRITE))
     name = check_name(name)
     check_lifetime(expires_in, max_days=DEFAULT_PLAN.max_key_days)
     exclusive(f"keys:{user.id}")

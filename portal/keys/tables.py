@@ -15,6 +15,7 @@ class Scope(StrEnum):
 
     PREDICT = "predict"
     USAGE_READ = "usage:read"
+    MODELS_WRITE = "models:write"
 
 
 class ApiKey(Base):

@@ -10,6 +10,7 @@ from portal import catalog
 from portal.extensions import config
 from portal.limits import DEFAULT_PLAN
 from portal.reference import examples, kinds
+from portal.reference.triton import triton_example
 from portal.web import render
 
 bp = Blueprint("reference", __name__, url_prefix="/docs")
@@ -47,6 +48,7 @@ def model(name: str) -> Response:
         description=version.description,
         url=examples.predict_url(config().base_url, name),
         examples=examples.for_version(config().base_url, version),
+        triton=triton_example(config().base_url, version),
     )
 
 

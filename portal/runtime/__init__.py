@@ -40,6 +40,7 @@ from portal.runtime.tasks import (
     is_built_in,
     task_names,
 )
+from portal.runtime.tensor_value import TensorValue
 from portal.runtime.trial import try_loading, try_out
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "Task",
     "TaskRefused",
     "TensorSpec",
+    "TensorValue",
     "VersionSpec",
     "describe",
     "find_task",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from portal.runtime.signature import Signature
 from portal.runtime.statistics import STEPS, Statistics
 from portal.runtime.tasks import Task, find_task
 from portal.runtime.tasks.base import Settings
+from portal.runtime.tensor_value import TensorValue
 
 DEFAULT_TIMEOUT_S = 30.0
 
@@ -57,12 +59,21 @@ class Prediction:
     """The result of one run.
 
     Attributes:
-        outputs: Name → value, ready for JSON, as in the task's description.
+        values: Name → value as in the task's description; a tensor is a
+            `TensorValue`, anything else is ready for JSON.
         timings_ms: ``queue, preprocess, inference, postprocess, total``.
     """
 
-    outputs: Mapping[str, Any]
+    values: Mapping[str, Any]
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Any]:
+        """Name → value, all of them ready for JSON."""
+        return {
+            name: value.to_json() if isinstance(value, TensorValue) else value
+            for name, value in self.values.items()
+        }
 
     @property
     def compute_ms(self) -> float:

@@ -114,7 +114,7 @@ def parameter_from_json(declared: Parameter, value: object) -> bool | float | st
         case ParameterKind.BOOL:
             if isinstance(value, bool):
                 return value
-            raise _wrong_parameter(declared, "true or false", _json_name(value))
+            raise _wrong_parameter(declared, "true or false", json_name(value))
         case ParameterKind.CHOICE:
             if isinstance(value, str) and value in declared.choices:
                 return value
@@ -135,7 +135,7 @@ def _bounded(declared: Parameter, value: object) -> float:
     wanted = _range_text(declared)
     allowed = (int,) if declared.kind is ParameterKind.INT else (int, float)
     if isinstance(value, bool) or not isinstance(value, allowed):
-        raise _wrong_parameter(declared, wanted, _json_name(value))
+        raise _wrong_parameter(declared, wanted, json_name(value))
     is_low = declared.minimum is not None and value < declared.minimum
     is_high = declared.maximum is not None and value > declared.maximum
     # A whole number is finite, though perhaps too long for math.isfinite.
@@ -193,13 +193,19 @@ def _decode_base64(declared: Input, value: object) -> bytes:
 
 
 def _tensor(spec: TensorSpec, value: object, pointer: str) -> "np.ndarray[Any, Any]":
-    """Read nested lists, with no silent conversion.
+    # A tensor without axes is one value, so it comes without lists.
+    shape, leaves = flatten(spec.name, value, pointer) if spec.shape else ((), [value])
+    return tensor_from_leaves(spec, shape, leaves, pointer)
+
+
+def tensor_from_leaves(
+    spec: TensorSpec, shape: tuple[int, ...], leaves: list[object], pointer: str
+) -> "np.ndarray[Any, Any]":
+    """Read as many values as *shape* has, row by row, with no silent conversion.
 
     Returns:
-        Array with the dtype and shape of *spec*.
+        Array with the dtype of *spec* and the *shape*, which fits it.
     """
-    # A tensor without axes is one value, so it comes without lists.
-    shape, leaves = _flatten(spec.name, value, pointer) if spec.shape else ((), [value])
     # The types are checked before numpy sees them: it would take true for 1,
     # null for NaN and "1" for a number.
     types: set[type] = set(map(type, leaves))
@@ -221,10 +227,14 @@ def _tensor(spec: TensorSpec, value: object, pointer: str) -> "np.ndarray[Any, A
     return _array(spec, leaves, pointer).reshape(shape)
 
 
-def _flatten(
+def flatten(
     name: str, value: object, pointer: str
 ) -> tuple[tuple[int, ...], list[object]]:
-    """Return the shape and the leaves of nested lists, level by level."""
+    """Return the shape and the leaves of nested lists, level by level.
+
+    Raises:
+        Invalid: They are no full grid.
+    """
     shape: list[int] = []
     level: list[object] = [value]
     while level and isinstance(level[0], list):
@@ -277,13 +287,14 @@ def _pointer(declared: Input) -> str:
     return pointer("inputs", declared.name)
 
 
-def _json_name(value: object) -> str:
+def json_name(value: object) -> str:
+    """Return what sentences call a JSON value of this type."""
     return JSON_NAMES.get(type(value), "something else")
 
 
 def _wrong_type(name: str, pointer: str, wanted: str, value: object) -> Invalid:
     message = "%(name)s must be %(wanted)s, not %(came)s."
-    return Invalid(message, pointer, name=name, wanted=wanted, came=_json_name(value))
+    return Invalid(message, pointer, name=name, wanted=wanted, came=json_name(value))
 
 
 def _wrong_parameter(declared: Parameter, wanted: str, came: str) -> Invalid:

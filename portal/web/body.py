@@ -28,6 +28,8 @@ DRAIN_FACTOR = 4
 DEADLINE_S = 30.0  # for the whole body; a 10 MB photo over a slow phone line passes
 WATCH_EVERY_S = 0.5
 REFUSAL = "portal.body_refusal"
+BODY = "portal.body"
+METERED = {"api", "open_inference"}  # blueprints
 
 
 def read_body() -> bytes:
@@ -37,7 +39,9 @@ def read_body() -> bytes:
         TooLarge, RequestTimedOut, Malformed: it could not be read whole.
     """
     refuse_unread_body()
-    return request.get_data(cache=True)
+    # As it was read: Werkzeug would copy a large body twice.
+    content: bytes = request.environ[BODY]
+    return content
 
 
 def refuse_unread_body() -> None:
@@ -55,7 +59,7 @@ def init_app(app: Flask, limit_bytes: int) -> None:
     def refuse_unread() -> None:
         # API routes ask for it themselves, after they know the caller, so that
         # the refusal is counted as that caller's.
-        if request.blueprint != "api":
+        if request.blueprint not in METERED:
             refuse_unread_body()
 
 
@@ -91,6 +95,7 @@ class BodyReader:
                 content = self._read(environ, length)
             except PortalError as refusal:
                 environ[REFUSAL] = refusal
+        environ[BODY] = content
         environ["wsgi.input"] = io.BytesIO(content)
         environ["wsgi.input_terminated"] = True
         environ["CONTENT_LENGTH"] = str(len(content))

@@ -31,7 +31,7 @@ from portal.errors import (
 from portal.web.rendering import render
 from portal.web.request_ids import request_id
 
-API_PATHS = ("/api/", "/v1/", "/v2/")
+API_PATHS = ("/api/", "/v1/")
 PROBLEM_TYPE = "application/problem+json"
 KINDS: dict[HTTPStatus, type[PortalError]] = {
     kind.status: kind
@@ -65,7 +65,7 @@ def init_app(app: Flask) -> None:
 
 def is_api() -> bool:
     """Whether this request is answered in problem+json."""
-    return request.path.startswith(API_PATHS)
+    return _is_v2() or request.path.startswith(API_PATHS)
 
 
 def answer(error: PortalError) -> Response:
@@ -113,7 +113,7 @@ def _problem(error: PortalError) -> Response:
         document["violated-policies"] = [error.policy]
     if isinstance(error, Invalid):
         document["errors"] = [{"pointer": error.pointer, "detail": detail}]
-    if request.path.startswith("/v2/"):
+    if _is_v2():
         document["error"] = detail
     elif request.path.startswith("/v1/"):
         document["error"] = {
@@ -123,6 +123,11 @@ def _problem(error: PortalError) -> Response:
             "code": error.slug,
         }
     return Response(orjson.dumps(document), error.status, content_type=PROBLEM_TYPE)
+
+
+def _is_v2() -> bool:
+    # Unlike those of the other APIs, its shortest path is an address, too.
+    return f"{request.path}/".startswith("/v2/")
 
 
 def _page(error: PortalError) -> Response:

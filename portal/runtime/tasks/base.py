@@ -79,4 +79,7 @@ class Task(ABC, Generic[Prepared, Raw]):
 
     @abstractmethod
     def postprocess(self, raw: Raw, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn what the model gave into outputs, ready for JSON."""
+        """Turn what the model gave into outputs, ready for JSON.
+
+        A tensor may also be a `TensorValue`.
+        """

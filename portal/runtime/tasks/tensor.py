@@ -6,9 +6,8 @@ of that name already, as `ranked_labels`.)
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnxruntime as ort
 
 from portal.runtime.declaration import (
@@ -22,6 +21,10 @@ from portal.runtime.signature import Signature, TensorSpec
 from portal.runtime.tasks.base import Settings, Task, TaskRefused
 from portal.runtime.tasks.ranking import rank
 from portal.runtime.tasks.running import run
+from portal.runtime.tensor_value import TensorValue
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 LABELS, RANKED_LABELS = "labels", "ranked_labels"
@@ -111,7 +114,7 @@ class Tensor(Task[Arrays, Arrays]):
             name = _labels_name(self._signature)
             outputs[name] = rank(self._labels, raw[self._scored])
         for spec in self._signature.outputs:
-            outputs[spec.name] = _as_json(raw[spec.name], spec)
+            outputs[spec.name] = TensorValue(raw[spec.name], spec.datatype)
         return outputs
 
 
@@ -129,23 +132,6 @@ def _scored_output(settings: Settings) -> str | None:
 def _labels_name(signature: Signature) -> str:
     taken = {spec.name for spec in signature.outputs}
     return LABELS if LABELS not in taken else RANKED_LABELS
-
-
-def _as_json(array: "np.ndarray[Any, Any]", spec: TensorSpec) -> dict[str, Any]:
-    """Return the tensor; NaN and infinities, which JSON lacks, become null."""
-    return {
-        "shape": list(array.shape),
-        "datatype": spec.datatype,
-        "data": _without_nan(array).tolist(),
-    }
-
-
-def _without_nan(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return array
-    nullable = array.astype(object)
-    nullable[~np.isfinite(array)] = None
-    return nullable
 
 
 def _words(spec: TensorSpec) -> str:
