@@ -12,6 +12,7 @@ from portal.admin.views import BLUEPRINTS as ADMIN_BLUEPRINTS
 from portal.api.health import bp as health_bp
 from portal.api.native import bp as api_bp
 from portal.api.open_inference import bp as open_inference_bp
+from portal.api.openai import bp as openai_bp
 from portal.catalog import commands as model_commands
 from portal.config import ROOT, Config
 from portal.inference import curl_commands
@@ -68,9 +69,11 @@ def create_app(config: Config) -> Flask:
         app.register_blueprint(admin_bp)
     app.register_blueprint(api_bp)
     app.register_blueprint(open_inference_bp)
+    app.register_blueprint(openai_bp)
     app.register_blueprint(health_bp)
     extensions.csrf.exempt(api_bp)
     extensions.csrf.exempt(open_inference_bp)
+    extensions.csrf.exempt(openai_bp)
 
     app.cli.add_command(model_commands.group)
     app.cli.add_command(user_commands.group)

@@ -27,9 +27,7 @@ def read_prediction_request(description: Description) -> tuple[Values, Values]:
         Malformed, TooLarge, UnsupportedType, Invalid: saying what to change.
     """
     refuse_unread_body()
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        message = "Send the body uncompressed; Content-Encoding is not taken."
-        raise UnsupportedType(message)
+    refuse_compressed_body()
     if request.mimetype == MULTIPART_TYPE:
         _refuse_query()
         return _read_multipart(description)
@@ -37,6 +35,17 @@ def read_prediction_request(description: Description) -> tuple[Values, Values]:
         _refuse_query()
         return _read_json(description)
     return _read_bytes(description)
+
+
+def refuse_compressed_body() -> None:
+    """Refuse a body that can't be read as it came.
+
+    Raises:
+        UnsupportedType: It has a Content-Encoding.
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        message = "Send the body uncompressed; Content-Encoding is not taken."
+        raise UnsupportedType(message)
 
 
 def _read_multipart(description: Description) -> tuple[Values, Values]:

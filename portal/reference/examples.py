@@ -7,7 +7,7 @@ from typing import Any
 
 from portal import catalog
 from portal.inference import sample_of
-from portal.runtime import InputKind
+from portal.runtime import TEXT_EMBEDDING, InputKind
 
 KEY = "$MODEL_PORTAL_KEY"
 CURL = f'curl {{url}} \\\n  -H "Authorization: Bearer {KEY}" \\\n  '
@@ -69,6 +69,19 @@ const response = await fetch({url}, {{
 const answer = await response.json();
 if (!response.ok) throw new Error(answer.detail);
 console.log(answer.outputs);
+"""
+PYTHON_OPENAI = """\
+import os
+
+from openai import OpenAI
+
+client = OpenAI(
+    base_url={url},
+    api_key=os.environ["MODEL_PORTAL_KEY"],
+)
+answer = client.embeddings.create(model={model}, input={texts})
+for one in answer.data:
+    print(one.index, len(one.embedding), one.embedding[:3])
 """
 OCR_ANSWER = """\
 {
@@ -144,6 +157,32 @@ def for_version(base_url: str, version: catalog.ModelVersion) -> list[Example]:
             *for_upload(base_url, model, upload.name, file),
         ]
     return for_upload(base_url, model, upload.name, FILE_NAMES[upload.kind])
+
+
+def for_openai(base_url: str, version: catalog.ModelVersion) -> list[Example]:
+    """Return the calls of *version* by OpenAI's protocol; none if it embeds no text."""
+    if version.task != TEXT_EMBEDDING:
+        return []
+    shown = catalog.examples_of(version)
+    texts = [str(one.inputs["text"]) for one in shown] or ["text"]
+    body = json.dumps({"model": version.model.name, "input": texts})
+    return [
+        Example(
+            "Python (openai)",
+            "python",
+            PYTHON_OPENAI.format(
+                url=json.dumps(f"{base_url}/v1"),
+                model=json.dumps(version.model.name),
+                texts=repr(texts),
+            ),
+        ),
+        Example(
+            "curl, OpenAI's protocol",
+            "shell",
+            f"{CURL.format(url=f'{base_url}/v1/embeddings')}"
+            f'-H "Content-Type: application/json" \\\n  -d {shlex.quote(body)}',
+        ),
+    ]
 
 
 def to_fetch(base_url: str, model: str, name: str, file: str) -> Example:

@@ -41,14 +41,16 @@ def model(name: str) -> Response:
     """Show what a model takes and gives, and how to call it."""
     viewer = current_user if current_user.is_authenticated else None
     version = catalog.find_model(name, viewer=viewer).live
+    base_url = config().base_url
     return _page(
         "reference/model.html",
         name=name,
         version=version,
         description=version.description,
-        url=examples.predict_url(config().base_url, name),
-        examples=examples.for_version(config().base_url, version),
-        triton=triton_example(config().base_url, version),
+        url=examples.predict_url(base_url, name),
+        examples=examples.for_version(base_url, version),
+        openai=examples.for_openai(base_url, version),
+        triton=triton_example(base_url, version),
     )
 
 

@@ -32,6 +32,7 @@ from portal.runtime.sandbox import FileRefused
 from portal.runtime.scheduler import CORES, Scheduler
 from portal.runtime.signature import Signature, TensorSpec
 from portal.runtime.tasks import (
+    TEXT_EMBEDDING,
     Settings,
     Task,
     TaskRefused,
@@ -50,6 +51,7 @@ __all__ = [
     "PICTURE",
     "PROVIDER_NAMES",
     "TENSOR",
+    "TEXT_EMBEDDING",
     "Description",
     "FileRefused",
     "Guess",

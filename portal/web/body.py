@@ -29,7 +29,7 @@ DEADLINE_S = 30.0  # for the whole body; a 10 MB photo over a slow phone line pa
 WATCH_EVERY_S = 0.5
 REFUSAL = "portal.body_refusal"
 BODY = "portal.body"
-METERED = {"api", "open_inference"}  # blueprints
+METERED = {"api", "open_inference", "openai"}  # blueprints
 
 
 def read_body() -> bytes:

@@ -119,7 +119,7 @@ def _problem(error: PortalError) -> Response:
         document["error"] = {
             "message": detail,
             "type": error.slug,
-            "param": None,
+            "param": _param(error),
             "code": error.slug,
         }
     return Response(orjson.dumps(document), error.status, content_type=PROBLEM_TYPE)
@@ -128,6 +128,14 @@ def _problem(error: PortalError) -> Response:
 def _is_v2() -> bool:
     # Unlike those of the other APIs, its shortest path is an address, too.
     return f"{request.path}/".startswith("/v2/")
+
+
+def _param(error: PortalError) -> str | None:
+    """Return the place that *error* points to, as OpenAI writes it: ``input[3]``."""
+    if not isinstance(error, Invalid) or not error.pointer:
+        return None
+    name, *rest = error.pointer[1:].split("/")
+    return name + "".join(f"[{part}]" for part in rest)
 
 
 def _page(error: PortalError) -> Response:

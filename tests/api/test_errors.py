@@ -48,7 +48,7 @@ def losing(tmp_path):
             db.engine.dispose()
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing", "/v1/models", "/v2/x"])
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/nothing", "/v1/nothing", "/v2/x"])
 def test_an_unknown_address_of_the_api_is_a_problem_document(client, path):
     answer = client.get(path)
 

@@ -34,8 +34,10 @@ _TASKS: dict[str, type[Task[Any, Any]]] = {
     )
 }
 _PLUGINS = PluginTasks(_TASKS)
+TEXT_EMBEDDING = TextEmbedding.name
 
 __all__ = [
+    "TEXT_EMBEDDING",
     "Settings",
     "Task",
     "TaskRefused",

@@ -137,7 +137,7 @@ class TextEmbedding(Task[Batch, Batch]):
         if not given:
             message = "There must be at least one text."
             raise Invalid(message, "/input")
-        return Batch([self._texts.tokens_of(text) for text in given], is_list=True)
+        return Batch(self._rows(given), is_list=True)
 
     def infer(self, prepared: Batch) -> Batch:
         """Return the vectors as the model gives them: shape ``(texts, d)``, float64."""
@@ -153,6 +153,16 @@ class TextEmbedding(Task[Batch, Batch]):
                 "embeddings": vectors.astype(np.float32),
                 "tokens": sum(len(row.ids) for row in raw.rows),
             }
+
+    def _rows(self, texts: Sequence[str | Sequence[int]]) -> list[Tokens]:
+        rows = []
+        for number, text in enumerate(texts):
+            try:
+                rows.append(self._texts.tokens_of(text))
+            except Invalid as refusal:
+                refusal.pointer = f"/input/{number}"
+                raise
+        return rows
 
     def _vectors(self, rows: Sequence[Tokens]) -> "np.ndarray[Any, Any]":
         """Return a vector for each of the rows: shape ``(rows, d)``, float64."""
