@@ -4,16 +4,19 @@ PostgreSQL in production, SQLite (WAL) when embedded. Read-then-write is never
 safe on either without `exclusive`, a unique constraint or a conditional UPDATE.
 """
 
+import threading
 import zlib
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
-from typing import Any
+from time import monotonic
+from typing import Any, ClassVar, TypeVar
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, text
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
 from portal.config import ROOT, Config
 
@@ -22,6 +25,10 @@ BUSY_TIMEOUT_MS = 5000
 POOL_TIMEOUT_S = 2
 STATEMENT_TIMEOUT_MS = 3000
 LOCK_TIMEOUT_MS = 1000
+CACHED_S = 0.8  # a revoked key is to be refused everywhere within a second
+MAX_CACHED = 10_000
+CHANGED = "portal-rows-changed"
+T = TypeVar("T")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -53,7 +60,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """The parent of every table."""
+    """The parent of every table.
+
+    Attributes:
+        is_cached: Whether its rows may be had from `cached`.
+    """
+
+    is_cached: ClassVar[bool] = False
 
     metadata = MetaData(
         naming_convention={
@@ -82,7 +95,25 @@ def init_app(app: Flask, config: Config) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = config.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(config)
     db.init_app(app)
+    app.extensions["portal-rows"] = _RowCache()
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+
+
+def cached(key: Hashable, load: Callable[[Session], T]) -> T:
+    """Return what *load* found for *key*, at most `CACHED_S` ago; not that it didn't.
+
+    What is found is detached: it can be read on any thread, and not changed. A
+    commit of this process that changes a row of a class with ``is_cached`` forgets
+    everything at once; one of another process is seen after `CACHED_S`.
+
+    Args:
+        key: What is looked for.
+        load: Looks for it, with all that is to be read later, in the session that
+            it is given.
+    """
+    cache: _RowCache = current_app.extensions["portal-rows"]
+    row: T = cache.get(key, load)
+    return row
 
 
 def exclusive(name: str) -> None:
@@ -99,6 +130,62 @@ def exclusive(name: str) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
     elif not getattr(connection.connection.dbapi_connection, "in_transaction", True):
         connection.execute(text("BEGIN IMMEDIATE"))
+
+
+class _RowCache:
+    """Rows that were read lately, by what they were looked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[Hashable, tuple[float, Any]] = {}
+        self._generation = 0
+
+    def get(self, key: Hashable, load: Callable[[Session], Any]) -> Any:  # noqa: ANN401 - as `cached`
+        found = self._rows.get(key)
+        if found is not None and found[0] > monotonic():
+            return found[1]
+        generation = self._generation
+        with Session(db.engine, expire_on_commit=False) as session:
+            row = load(session)
+        with self._lock:
+            # What was read before somebody changed it may not be kept after.
+            if row is not None and generation == self._generation:
+                if len(self._rows) >= MAX_CACHED:
+                    self._rows.clear()
+                self._rows[key] = (monotonic() + CACHED_S, row)
+        return row
+
+    def forget(self) -> None:
+        with self._lock:
+            self._generation += 1
+            self._rows.clear()
+
+
+@event.listens_for(db.session, "after_flush")
+def _note_changed_objects(session: Session, _context: object) -> None:
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if getattr(row, "is_cached", False):
+            session.info[CHANGED] = True
+
+
+@event.listens_for(db.session, "do_orm_execute")
+def _note_changed_rows(state: ORMExecuteState) -> None:
+    is_write = state.is_insert or state.is_update or state.is_delete
+    if is_write and any(
+        getattr(mapper.class_, "is_cached", False) for mapper in state.all_mappers
+    ):
+        state.session.info[CHANGED] = True
+
+
+@event.listens_for(db.session, "after_commit")
+def _forget_cached(session: Session) -> None:
+    if session.info.pop(CHANGED, False):
+        current_app.extensions["portal-rows"].forget()
+
+
+@event.listens_for(db.session, "after_rollback")
+def _keep_cached(session: Session) -> None:
+    session.info.pop(CHANGED, None)
 
 
 def _engine_options(config: Config) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class User(Base):
     """
 
     __tablename__ = "users"
+    is_cached = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(320), unique=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import selectinload
 
 from portal import runtime
@@ -12,17 +12,22 @@ from portal.catalog.errors import ModelNotFound, ModelOfAnother
 from portal.catalog.manifest import NAME
 from portal.catalog.tables import Model, ModelVersion, Visibility
 from portal.config import Config
-from portal.db import db
+from portal.db import cached, db
 from portal.extensions import store_dir
 
 
 def find_model(name: str, *, viewer: User | None) -> Model:
     """Return the callable model called *name* that *viewer* may see.
 
+    It is detached, and as it was within a second: every call asks for it.
+
     Raises:
         ModelNotFound: There is none, or it is withdrawn or private.
     """
-    model = _by_name(name)
+    model = None
+    if NAME.fullmatch(name):
+        query = _query(name)
+        model = cached(("model", name), lambda session: session.scalar(query))
     if model is None or model.live_number is None or model.is_withdrawn:
         raise _no_model(name)
     if model.visibility == Visibility.PRIVATE and not is_theirs(model, viewer):
@@ -141,11 +146,11 @@ def list_callable() -> list[Model]:
 
 def _by_name(name: str) -> Model | None:
     # PostgreSQL can't even be asked for a name that holds NUL.
-    if not NAME.fullmatch(name):
-        return None
-    return db.session.scalar(
-        select(Model).where(Model.name == name).options(selectinload(Model.versions))
-    )
+    return db.session.scalar(_query(name)) if NAME.fullmatch(name) else None
+
+
+def _query(name: str) -> Select[Model]:
+    return select(Model).where(Model.name == name).options(selectinload(Model.versions))
 
 
 def _no_model(name: str) -> ModelNotFound:

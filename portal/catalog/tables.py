@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
@@ -41,6 +42,7 @@ class Model(Base):
     """
 
     __tablename__ = "models"
+    is_cached = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(63), unique=True)
@@ -102,6 +104,7 @@ class ModelVersion(Base):
     """
 
     __tablename__ = "model_versions"
+    is_cached = True
     __table_args__ = (
         UniqueConstraint("model_id", "number"),
         UniqueConstraint("model_id", "digest", name="uq_model_versions_digest"),
@@ -179,7 +182,7 @@ class ModelVersion(Base):
         limits = self.manifest.get("limits", {})
         return float(limits.get("timeout_s", runtime.DEFAULT_TIMEOUT_S))
 
-    @property
+    @cached_property
     def description(self) -> runtime.Description:
         """What the version takes and gives."""
         settings = Settings(

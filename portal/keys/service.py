@@ -7,11 +7,12 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm.attributes import set_committed_value
 
 from portal import audit
 from portal.accounts import Role, User
 from portal.accounts.errors import UserSuspended
-from portal.db import db, exclusive, now
+from portal.db import cached, db, exclusive, now
 from portal.errors import NotFound
 from portal.keys import secrets
 from portal.keys.errors import (
@@ -78,7 +79,7 @@ def issue(
 
 
 def authenticate(secret: str) -> ApiKey:
-    """Return the active key that *secret* belongs to.
+    """Return the active key that *secret* belongs to, as it was within a second.
 
     Raises:
         KeyRefused: There is none; mistyped secrets are not even looked up.
@@ -86,9 +87,9 @@ def authenticate(secret: str) -> ApiKey:
     """
     if not secrets.has_valid_form(secret):
         raise KeyRefused
-    api_key = db.session.scalar(
-        select(ApiKey).where(ApiKey.secret_hash == secrets.hash_of(secret))
-    )
+    wanted = secrets.hash_of(secret)
+    query = select(ApiKey).where(ApiKey.secret_hash == wanted)
+    api_key = cached(("key", wanted), lambda session: session.scalar(query))
     if api_key is None or not api_key.is_active:
         raise KeyRefused
     _check_owner(api_key.user)
@@ -123,6 +124,8 @@ def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
                     last_used_agent=_printable(user_agent)[:300],
                 )
             )
+        # A row that is cached would be marked at every call until it is read anew.
+        set_committed_value(api_key, "last_used_at", minute)
     except SQLAlchemyError as failure:
         log.warning("key.not_marked", key=api_key.prefix, error=type(failure).__name__)
 

@@ -33,6 +33,7 @@ class ApiKey(Base):
     """
 
     __tablename__ = "api_keys"
+    is_cached = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(

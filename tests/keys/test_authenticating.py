@@ -55,6 +55,7 @@ def test_a_key_that_opens_nothing_is_refused_in_the_same_words(user, kind):
     api_key, secret = make_key(user)
     if kind == "revoked":
         keys.revoke(api_key)
+        db.session.commit()
     tried = {"mistyped": f"{secret[:-1]}!", "unknown": keys.make_secret(), "empty": ""}
 
     with (
@@ -84,6 +85,7 @@ def test_a_mistyped_key_is_refused_without_a_look_up(user):
 def test_a_key_expires_to_the_second(user):
     with time_machine.travel("2026-11-24T12:00:00Z", tick=False) as clock:
         issued = keys.issue(user, name="short", expires_in=timedelta(minutes=10))
+        db.session.commit()
 
         clock.shift(timedelta(minutes=9, seconds=59))
         assert keys.authenticate(issued.secret).id == issued.api_key.id
@@ -96,6 +98,7 @@ def test_a_key_expires_to_the_second(user):
 def test_the_key_of_a_suspended_user_is_forbidden(user):
     _, secret = make_key(user)
     accounts.suspend(user)
+    db.session.commit()
 
     with pytest.raises(Forbidden, match="suspended"):
         keys.authenticate(secret)
@@ -104,6 +107,7 @@ def test_the_key_of_a_suspended_user_is_forbidden(user):
 def test_the_key_of_a_user_who_lost_the_verification_is_forbidden(user):
     _, secret = make_key(user)
     user.verified_at = None
+    db.session.commit()
 
     with pytest.raises(Forbidden, match="confirmed address"):
         keys.authenticate(secret)
