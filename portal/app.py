@@ -71,9 +71,10 @@ def create_app(config: Config) -> Flask:
     app.register_blueprint(open_inference_bp)
     app.register_blueprint(openai_bp)
     app.register_blueprint(health_bp)
-    extensions.csrf.exempt(api_bp)
-    extensions.csrf.exempt(open_inference_bp)
-    extensions.csrf.exempt(openai_bp)
+    for bp in (api_bp, open_inference_bp, openai_bp):
+        extensions.csrf.exempt(bp)
+        # Their limits are those of the metered path.
+        extensions.limiter.exempt(bp)
 
     app.cli.add_command(model_commands.group)
     app.cli.add_command(user_commands.group)

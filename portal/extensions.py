@@ -18,7 +18,7 @@ from htmx_flask import Htmx
 
 from portal.config import Config
 from portal.errors import LimitExceeded
-from portal.limits import RateLimits, Slots
+from portal.limits import FailoverStorage, RateLimits, Slots
 from portal.runtime import CORES, ModelPool, Scheduler, machine_bytes
 from portal.web import client_network
 from portal.web.errors import answer
@@ -72,7 +72,7 @@ def init_app(app: Flask, config: Config) -> None:
     app.register_error_handler(RateLimitExceeded, _answer_limit)
     app.extensions["portal"] = Parts(
         config=config,
-        rates=RateLimits(lambda: limiter.limiter),
+        rates=RateLimits(lambda: cast("FailoverStorage", limiter.storage)),
         slots=Slots(config.redis_url),
         pool=_pool(config),
     )

@@ -26,8 +26,7 @@ def find_model(name: str, *, viewer: User | None) -> Model:
     """
     model = None
     if NAME.fullmatch(name):
-        query = _query(name)
-        model = cached(("model", name), lambda session: session.scalar(query))
+        model = cached(("model", name), lambda session: session.scalar(_query(name)))
     if model is None or model.live_number is None or model.is_withdrawn:
         raise _no_model(name)
     if model.visibility == Visibility.PRIVATE and not is_theirs(model, viewer):

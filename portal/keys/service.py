@@ -88,8 +88,12 @@ def authenticate(secret: str) -> ApiKey:
     if not secrets.has_valid_form(secret):
         raise KeyRefused
     wanted = secrets.hash_of(secret)
-    query = select(ApiKey).where(ApiKey.secret_hash == wanted)
-    api_key = cached(("key", wanted), lambda session: session.scalar(query))
+    api_key = cached(
+        ("key", wanted),
+        lambda session: session.scalar(
+            select(ApiKey).where(ApiKey.secret_hash == wanted)
+        ),
+    )
     if api_key is None or not api_key.is_active:
         raise KeyRefused
     _check_owner(api_key.user)

@@ -3,10 +3,12 @@
 from portal.limits.plans import DEFAULT_PLAN, Plan
 from portal.limits.rates import Allowance, RateExceeded, RateLimits
 from portal.limits.slots import Slots, SlotsTaken
+from portal.limits.storage import FailoverStorage
 
 __all__ = [
     "DEFAULT_PLAN",
     "Allowance",
+    "FailoverStorage",
     "Plan",
     "RateExceeded",
     "RateLimits",

@@ -1,15 +1,14 @@
 """Rates: at most so many calls per window, counted before the call."""
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from limits import RateLimitItem, parse_many
-from limits.strategies import RateLimiter
 
 from portal.errors import LimitExceeded
+from portal.limits.storage import Counted, FailoverStorage, Window
 
 
 @dataclass(frozen=True)
@@ -48,52 +47,59 @@ class RateExceeded(LimitExceeded):
 
 
 class RateLimits:
-    """Counts calls against rates in Flask-Limiter's notation.
+    """Counts calls against rates in Flask-Limiter's notation, in fixed windows.
+
+    A window begins with its first call.
 
     Args:
-        strategy: Gives the strategy of the `limits` library that counts.
+        storage: Gives where they are counted.
     """
 
-    def __init__(self, strategy: Callable[[], RateLimiter]) -> None:
-        self._strategy = strategy
+    def __init__(self, storage: Callable[[], FailoverStorage]) -> None:
+        self._storage = storage
 
     def hit(self, rates: str, *key: str) -> tuple[Allowance, ...]:
         """Count one call for *key* and return what is left.
 
         Raises:
-            RateExceeded: One of the *rates* was used up already.
+            RateExceeded: One of the *rates* was used up already; nothing is counted.
         """
-        strategy = self._strategy()
-        refused = next(
-            (item for item in _items(rates) if not strategy.hit(item, *key)), None
-        )
-        allowances = self.left(rates, *key)
-        if refused is not None:
-            exceeded = next(a for a in allowances if a.policy == _policy(refused))
-            raise RateExceeded(exceeded, allowances)
+        counted = self._storage().count(_windows(rates, key))
+        allowances = _allowances(rates, counted)
+        if counted.refused is not None:
+            raise RateExceeded(allowances[counted.refused], allowances)
         return allowances
 
     def left(self, rates: str, *key: str) -> tuple[Allowance, ...]:
         """Return what is left for *key*, counting nothing."""
-        return tuple(self._allowance(item, key) for item in _items(rates))
+        return _allowances(rates, self._storage().count(_windows(rates, key), 0))
 
     def forget(self, rates: str, *key: str) -> None:
         """Start afresh for *key*."""
-        for item in _items(rates):
-            self._strategy().clear(item, *key)
+        for window in _windows(rates, key):
+            self._storage().clear(window.key)
 
-    def _allowance(self, item: RateLimitItem, key: tuple[str, ...]) -> Allowance:
-        stats = self._strategy().get_window_stats(item, *key)
-        window_s = item.get_expiry()
-        reset_s = max(0, math.ceil(stats.reset_time - time.time()))
-        untouched = stats.remaining == item.amount
-        return Allowance(
+
+def _windows(rates: str, key: tuple[str, ...]) -> list[Window]:
+    return [
+        Window(item.key_for(*key), item.amount, item.get_expiry())
+        for item in _items(rates)
+    ]
+
+
+def _allowances(rates: str, counted: Counted) -> tuple[Allowance, ...]:
+    return tuple(
+        Allowance(
             policy=_policy(item),
             limit=item.amount,
-            window_s=window_s,
-            left=stats.remaining,
-            reset_s=window_s if untouched else min(window_s, reset_s),
+            window_s=item.get_expiry(),
+            left=max(0, item.amount - count),
+            reset_s=min(item.get_expiry(), math.ceil(left_s) or item.get_expiry()),
         )
+        for item, count, left_s in zip(
+            _items(rates), counted.counts, counted.left_s, strict=True
+        )
+    )
 
 
 @lru_cache(maxsize=256)

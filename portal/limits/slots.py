@@ -49,6 +49,7 @@ class Slots:
         self._redis = (
             redis.Redis.from_url(redis_url, **redis_options()) if redis_url else None
         )
+        self._take = self._redis.register_script(TAKE) if self._redis else None
         self._lock = threading.Lock()
         self._local: Counter[str] = Counter()
         self._redis_lost_at = -RETRY_AFTER_S
@@ -75,12 +76,12 @@ class Slots:
     def _take_shared(self, owner: str, amount: int, slot: str) -> bool:
         """Take a slot in Redis; return False when Redis can't say."""
         lost_s = time.monotonic() - self._redis_lost_at
-        if self._redis is None or lost_s < RETRY_AFTER_S:
+        if self._take is None or lost_s < RETRY_AFTER_S:
             return False
         now = time.time()
         try:
-            taken = self._redis.eval(
-                TAKE, 1, _key(owner), str(now), str(now + LEASE_S), str(amount), slot
+            taken = self._take(
+                keys=[_key(owner)], args=[now, now + LEASE_S, amount, slot]
             )
         except (redis.RedisError, OSError) as error:
             self._redis_lost_at = time.monotonic()

@@ -7,7 +7,8 @@ itself, and Redis is tried again after `RETRY_AFTER_S`.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import redis
@@ -19,6 +20,24 @@ from redis.retry import Retry
 RETRY_AFTER_S = 1.0
 SOCKET_TIMEOUT_S = 0.3
 PRUNE_ABOVE_KEYS = 10_000
+# Counts a call in all windows, or in none when one of them is full; one round trip.
+COUNT = """
+local amount, refused, answer = tonumber(ARGV[1]), 0, {}
+for i, key in ipairs(KEYS) do
+  local count = tonumber(redis.call('GET', key) or '0')
+  if refused == 0 and count + amount > tonumber(ARGV[2 * i]) then refused = i end
+  answer[2 * i] = count
+end
+for i, key in ipairs(KEYS) do
+  if amount > 0 and refused == 0 then
+    answer[2 * i] = redis.call('INCRBY', key, amount)
+    if answer[2 * i] == amount then redis.call('EXPIRE', key, ARGV[2 * i + 1]) end
+  end
+  answer[2 * i + 1] = redis.call('PTTL', key)
+end
+answer[1] = refused
+return answer
+"""
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -30,6 +49,30 @@ def redis_options() -> dict[str, Any]:
         "socket_connect_timeout": SOCKET_TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
     }
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window to count in: at most *limit* in each *expiry_s* seconds."""
+
+    key: str
+    limit: int
+    expiry_s: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What came of counting.
+
+    Attributes:
+        counts: What each window holds.
+        left_s: How long each lasts yet, in seconds; 0 when it has not begun.
+        refused: The first window that was full, by its place; None: counted.
+    """
+
+    counts: tuple[int, ...]
+    left_s: tuple[float, ...]
+    refused: int | None = None
 
 
 class LocalCounters:
@@ -49,6 +92,33 @@ class LocalCounters:
                 self._prune(now)
             self._counts[key] = (count + amount, ends_at)
             return count + amount
+
+    def count(self, windows: Sequence[Window], amount: int) -> Counted:
+        """Add *amount* to all *windows*, or to none when one has no room for it."""
+        with self._lock:
+            now = time.time()
+            held = [self._running(window.key, now) for window in windows]
+            refused = next(
+                (
+                    place
+                    for place, (window, (count, _)) in enumerate(
+                        zip(windows, held, strict=True)
+                    )
+                    if count + amount > window.limit
+                ),
+                None,
+            )
+            if amount and refused is None:
+                self._prune(now)
+                held = [
+                    (count + amount, ends_at or now + window.expiry_s)
+                    for window, (count, ends_at) in zip(windows, held, strict=True)
+                ]
+                self._counts |= {
+                    window.key: one for window, one in zip(windows, held, strict=True)
+                }
+            left_s = tuple(max(0.0, ends_at - now) for _, ends_at in held)
+            return Counted(tuple(count for count, _ in held), left_s, refused)
 
     def get(self, key: str) -> int:
         """Return the count of the running window."""
@@ -72,6 +142,10 @@ class LocalCounters:
             self._counts.clear()
             return known
 
+    def _running(self, key: str, now: float) -> tuple[int, float]:
+        count, ends_at = self._counts.get(key, (0, 0.0))
+        return (count, ends_at) if ends_at > now else (0, 0.0)
+
     def _prune(self, now: float) -> None:
         if len(self._counts) > PRUNE_ABOVE_KEYS:
             self._counts = {k: v for k, v in self._counts.items() if v[1] > now}
@@ -93,12 +167,20 @@ class FailoverStorage(Storage):
         super().__init__(uri, wrap_exceptions, **options)
         self.local = LocalCounters()
         self.redis = RedisStorage(redis_url, **redis_options()) if redis_url else None
+        self._count = self.redis.storage.register_script(COUNT) if self.redis else None
         self._redis_lost_at = -RETRY_AFTER_S
 
     @property
     def base_exceptions(self) -> type[Exception]:
         """What may be raised: nothing that is expected."""
         return redis.RedisError
+
+    def count(self, windows: Sequence[Window], amount: int = 1) -> Counted:
+        """Add *amount* to all *windows*, or to none when one has no room for it."""
+        return self._either(
+            lambda s: self._count_shared(s, windows, amount),
+            lambda: self.local.count(windows, amount),
+        )
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add *amount* to *key* and return the sum."""
@@ -133,6 +215,15 @@ class FailoverStorage(Storage):
             return self.redis is None or self.redis.check()
         except redis.RedisError:
             return False
+
+    def _count_shared(
+        self, shared: RedisStorage, windows: Sequence[Window], amount: int
+    ) -> Counted:
+        keys = [shared.prefixed_key(window.key) for window in windows]
+        numbers = [n for window in windows for n in (window.limit, window.expiry_s)]
+        refused, *told = self._count(keys=keys, args=[amount, *numbers])  # type: ignore[misc]
+        left_s = tuple(max(0, left_ms) / 1000 for left_ms in told[1::2])
+        return Counted(tuple(told[::2]), left_s, refused - 1 if refused else None)
 
     def _either(self, shared: Callable[[RedisStorage], T], local: Callable[[], T]) -> T:
         now = time.monotonic()

@@ -4,11 +4,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Executable, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from portal.db import Base, db, now
+from portal.db import cached, db, now
 from portal.limits import DEFAULT_PLAN
 from portal.usage.errors import QuotaExhausted
 from portal.usage.tables import MonthlyUse, Surface, UsageRecord
@@ -56,20 +58,18 @@ def record(
             the caller answers 429 and records that.
     """
     at = now()
-    recorded = db.session.scalar(
-        _insert(
-            UsageRecord,
-            request_id=request_id,
-            user_id=user_id,
-            api_key_id=api_key_id,
-            model_id=model_id,
-            version=version,
-            surface=str(surface),
-            status=int(status),
-            latency_ms=latency_ms,
-            compute_ms=compute_ms,
-            created_at=at,
-        ).returning(UsageRecord.id)
+    recorded = _execute(
+        "record",
+        request_id=request_id,
+        user_id=user_id,
+        api_key_id=api_key_id,
+        model_id=model_id,
+        version=version,
+        surface=str(surface),
+        status=int(status),
+        latency_ms=latency_ms,
+        compute_ms=compute_ms,
+        created_at=at,
     )
     if recorded is None or user_id is None or status not in SUCCESS:
         return
@@ -79,12 +79,16 @@ def record(
 
 
 def check_quota(user_id: int) -> None:
-    """Refuse early, before the work, when nothing is left.
+    """Refuse early, before the work, when nothing was left within a second.
+
+    What is exact is the record: it refuses what this lets pass.
 
     Raises:
         QuotaExhausted: Nothing is left this month.
     """
-    if not quota(user_id).left:
+    whose = (user_id, _month(now()))
+    use = cached(("use", *whose), lambda session: session.get(MonthlyUse, whose))
+    if use is not None and use.used >= DEFAULT_PLAN.monthly_predictions:
         raise _exhausted(now())
 
 
@@ -115,28 +119,34 @@ def used_this_month(user_ids: Iterable[int]) -> Mapping[int, int]:
 
 def _take_unit(user_id: int, at: datetime) -> bool:
     """Take one unit of the month of *at*; return whether there was one."""
-    month = _month(at)
-    db.session.execute(_insert(MonthlyUse, user_id=user_id, month=month, used=0))
     # The condition is checked under the row's lock, so the limit is exact.
-    used = db.session.scalar(
-        update(MonthlyUse)
-        .where(
-            MonthlyUse.user_id == user_id,
-            MonthlyUse.month == month,
-            MonthlyUse.used < DEFAULT_PLAN.monthly_predictions,
+    limit = DEFAULT_PLAN.monthly_predictions
+    taken = _execute("unit", user_id=user_id, month=_month(at), used=1, most=limit)
+    return limit > 0 and taken is not None
+
+
+def _execute(name: str, **values: object) -> Any:  # noqa: ANN401 - what it returns
+    """Execute a statement of `_statements` in the session's transaction."""
+    connection = db.session.connection()
+    return connection.scalar(_statements(connection.dialect.name)[name], values)
+
+
+@cache
+def _statements(dialect: str) -> dict[str, Executable]:
+    """Return what every call executes, built once: building costs more than sending."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return {
+        "record": insert(UsageRecord)
+        .on_conflict_do_nothing()
+        .returning(UsageRecord.id),
+        "unit": insert(MonthlyUse)
+        .on_conflict_do_update(
+            index_elements=["user_id", "month"],
+            set_={"used": MonthlyUse.used + 1},
+            where=MonthlyUse.used < bindparam("most"),
         )
-        .values(used=MonthlyUse.used + 1)
-        .returning(MonthlyUse.used)
-        .execution_options(synchronize_session=False)
-    )
-    return used is not None
-
-
-def _insert(table: type[Base], **values: object) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT that leaves a row with the same unique key alone."""
-    if db.session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table).values(**values).on_conflict_do_nothing()
-    return sqlite.insert(table).values(**values).on_conflict_do_nothing()
+        .returning(MonthlyUse.used),
+    }
 
 
 def _exhausted(at: datetime) -> QuotaExhausted:

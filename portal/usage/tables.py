@@ -64,6 +64,7 @@ class MonthlyUse(Base):
     """
 
     __tablename__ = "monthly_use"
+    is_cached = True
 
     user_id: Mapped[int] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
