@@ -13,7 +13,7 @@ quietly = output=$$($(1) 2>&1) || { echo "$$output"; exit 1; }
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run dev test lint format screenshots services
+.PHONY: help run dev test bench lint format screenshots services
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' Makefile
@@ -27,10 +27,14 @@ dev: .venv/run.stamp  ## Serve it with debug pages, and again whenever a file ch
 test: services  ## Run the whole suite (ARGS="-k limits" goes to pytest)
 	@$(PYTHON_IN_VENV) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
+bench: services  ## Measure the portal beside other servers (ARGS=--quick: two minutes)
+	@scripts/setup bench
+	@$(PYTHON_IN_VENV) -m bench $(ARGS)
+
 lint: .venv/dev.stamp  ## Check style, types, import rules, templates and spelling
 	@$(call quietly,.venv/bin/ruff check .)
 	@$(call quietly,.venv/bin/ruff format --check .)
-	@$(call quietly,.venv/bin/mypy portal)
+	@$(call quietly,.venv/bin/mypy)
 	@$(call quietly,.venv/bin/lint-imports)
 	@$(call quietly,.venv/bin/djlint --check --lint templates)
 	@$(call quietly,.venv/bin/codespell)

@@ -110,6 +110,14 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="portal-", dir="/tmp"))
         self._process: ChildProcess | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process id of its first process, such as gunicorn's master."""
+        if self._process is None:
+            message = f"{type(self).__name__} was not started."
+            raise ServerFailed(message)
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         raise NotImplementedError

@@ -20,7 +20,10 @@ class Portal(Server):
         base_url: where it answers, without a slash at the end.
         data_dir: its PORTAL_DATA_DIR.
         environ: the environment of its processes and of `flask`.
+        application: what gunicorn serves.
     """
+
+    application = "wsgi:app"
 
     def __init__(
         self, settings: Mapping[str, str] | None = None, *, is_embedded: bool = True
@@ -81,14 +84,6 @@ class Portal(Server):
         """The exit code of `flask worker` in production; None while it runs."""
         return self._worker.exit_code if self._worker else None
 
-    @property
-    def pid(self) -> int:
-        """The process id of the web process: serve.py, or gunicorn's master."""
-        if self._process is None:
-            message = "The portal was not started."
-            raise ServerFailed(message)
-        return self._process.pid
-
     def start(self) -> None:
         """Migrate and publish the first time, then serve until it is ready."""
         if not self._is_prepared:
@@ -96,7 +91,7 @@ class Portal(Server):
         serve = [sys.executable, "-m", "portal.serve"]
         gunicorn = [
             *(sys.executable, "-m", "gunicorn"),
-            *("-c", "gunicorn.conf.py", "wsgi:app"),
+            *("-c", "gunicorn.conf.py", self.application),
         ]
         self._process = self._spawn(serve if self._is_embedded else gunicorn, "portal")
         self._process.wait_until(self._answers, timeout_s=60)

@@ -11,13 +11,23 @@ from psycopg2 import sql
 
 from ._process import LOOPBACK, ChildProcess, Server, ServerFailed
 
+FORGETFUL = (
+    *("-c", "fsync=off"),
+    *("-c", "synchronous_commit=off"),
+    *("-c", "full_page_writes=off"),
+)
+
 
 class Postgres(Server):
     """A PostgreSQL cluster of its own; `start`, `stop` and `restart` keep the data."""
 
-    def __init__(self) -> None:
-        """Find the newest PostgreSQL on this machine."""
+    def __init__(self, *, is_durable: bool = False) -> None:
+        """Find the newest PostgreSQL on this machine.
+
+        Unless it *is_durable*, commits don't wait for the disk.
+        """
         super().__init__()
+        self._is_durable = is_durable
         self._programs = _newest_postgres()
         # PostgreSQL refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
@@ -58,9 +68,7 @@ class Postgres(Server):
                 *("-p", str(self.port)),
                 *("-k", self.folder),
                 *("-c", f"listen_addresses={LOOPBACK}"),
-                *("-c", "fsync=off"),
-                *("-c", "synchronous_commit=off"),
-                *("-c", "full_page_writes=off"),
+                *(() if self._is_durable else FORGETFUL),
             ],
             log=self.folder / "postgres.log",
             user=self._user,

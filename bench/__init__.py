@@ -1,0 +1,1 @@
+"""Measures the portal beside other ways to serve the same models: `make bench`."""
