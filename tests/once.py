@@ -26,14 +26,15 @@ _hashes: dict[str, str] = {}
 def do_once(patch: pytest.MonkeyPatch) -> None:
     """Let the portals of this process share templates, routes and looks at models.
 
-    Publishing starts a child process per file and one per example. Tests of
-    those children import `inspect` and `try_out` by name, which is not patched.
+    Publishing starts a child process per file and one for a run. Tests of those
+    children import `inspect`, `try_out` and `warm_up` by name, which is not patched.
     """
     patch.setattr(Flask, "jinja_options", {"bytecode_cache": CompiledTemplates()})
     builder = Rule._compile_builder  # noqa: SLF001 - most of what a portal costs
     patch.setattr(Rule, "_compile_builder", _compiling_once(builder))
     patch.setattr(runtime, "inspect", _inspecting_once(runtime.inspect))
     patch.setattr(runtime, "try_out", _trying_once(runtime.try_out))
+    patch.setattr(runtime, "warm_up", _warming_up_once(runtime.warm_up))
 
 
 def hash_of(password: str) -> str:
@@ -111,6 +112,26 @@ def _trying_once(
         return copy.deepcopy(known[key])
 
     return try_out_once
+
+
+def _warming_up_once(warm_up: Callable[..., None]) -> Callable[..., None]:
+    known: set[str] = set()
+
+    def warm_up_once(
+        spec: runtime.VersionSpec, description: runtime.Description, *, name: str
+    ) -> None:
+        # Whatever a version is called, it runs the same.
+        key = hashlib.sha256(pickle.dumps((_nameless(spec), description))).hexdigest()
+        if key not in known:
+            warm_up(spec, description, name=name)
+            known.add(key)
+
+    return warm_up_once
+
+
+def _nameless(spec: runtime.VersionSpec) -> runtime.VersionSpec:
+    digests: Any = {role: _digest(path) for role, path in spec.files.items()}
+    return replace(spec, files=digests, digest="", model_name="")
 
 
 def _digest(path: Path) -> str:

@@ -210,7 +210,86 @@ def endless_loop() -> bytes:
     )
 
 
-def huge_constant() -> bytes:
+def counting_loop() -> bytes:
+    """Return a model that adds one x [1] times, which takes as long as one likes."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Add", ["sum", "one"], ["next"]),
+        ],
+        "body",
+        [
+            _value("i", TensorProto.INT64, []),
+            _value("go", TensorProto.BOOL, []),
+            _value("sum", FLOAT, [1]),
+        ],
+        [_value("go_on", TensorProto.BOOL, []), _value("next", FLOAT, [1])],
+    )
+    return _model(
+        [
+            helper.make_node("Cast", ["x"], ["count"], to=TensorProto.INT64),
+            helper.make_node("Squeeze", ["count"], ["times"]),
+            helper.make_node("Loop", ["times", "true", "nought"], ["y"], body=body),
+        ],
+        [_value("x", FLOAT, [1])],
+        [_value("y", FLOAT, [1])],
+        initializers=[
+            helper.make_tensor("true", TensorProto.BOOL, [], [True]),
+            helper.make_tensor("one", FLOAT, [1], [1]),
+            helper.make_tensor("nought", FLOAT, [1], [0]),
+        ],
+    )
+
+
+def ones() -> bytes:
+    """Return a model that gives x [2] rows and columns of ones, however many."""
+    one = helper.make_tensor("one", FLOAT, [1], [1])
+    return _model(
+        [
+            helper.make_node("Cast", ["x"], ["shape"], to=TensorProto.INT64),
+            helper.make_node("ConstantOfShape", ["shape"], ["y"], value=one),
+        ],
+        [_value("x", FLOAT, [2])],
+        [_value("y", FLOAT, ["A", "B"])],
+    )
+
+
+def liar() -> bytes:
+    """Return a model that declares y [1, 3], and gives what is positive of x [N, 3]."""
+    return _model(
+        [
+            helper.make_node("Greater", ["x", "nought"], ["is_positive"]),
+            helper.make_node("Reshape", ["is_positive", "flat"], ["keep"]),
+            helper.make_node("Compress", ["x", "keep"], ["kept"]),
+            helper.make_node("Unsqueeze", ["kept", "first"], ["y"]),
+        ],
+        [_value("x", FLOAT, ["N", 3])],
+        [_value("y", FLOAT, [1, 3])],
+        initializers=[
+            helper.make_tensor("nought", FLOAT, [1], [0]),
+            helper.make_tensor("flat", TensorProto.INT64, [1], [-1]),
+            helper.make_tensor("first", TensorProto.INT64, [1], [0]),
+        ],
+    )
+
+
+def picky_lookup() -> bytes:
+    """Return a model that takes the elements i [N] of a list, from 7 to 9."""
+    return _model(
+        [
+            helper.make_node("Sub", ["i", "seven"], ["index"]),
+            helper.make_node("Gather", ["list", "index"], ["y"]),
+        ],
+        [_value("i", TensorProto.INT64, ["N"])],
+        [_value("y", FLOAT, ["N"])],
+        initializers=[
+            helper.make_tensor("seven", TensorProto.INT64, [1], [7]),
+            helper.make_tensor("list", FLOAT, [3], [10, 20, 30]),
+        ],
+    )
+
+
+def huge_constant(rows: int = 100_000, columns: int = 100_000) -> bytes:
     """Return a small file that asks for 40 GB when it is loaded or run."""
     return _model(
         [
@@ -220,7 +299,7 @@ def huge_constant() -> bytes:
         [_value("x", FLOAT, [1])],
         [_value("y", FLOAT, ["A", "B"])],
         initializers=[
-            helper.make_tensor("shape", TensorProto.INT64, [2], [100_000, 100_000])
+            helper.make_tensor("shape", TensorProto.INT64, [2], [rows, columns])
         ],
     )
 
@@ -292,6 +371,7 @@ def version(
     task: str = "tensor",
     options: Mapping[str, Any] | None = None,
     timeout_s: float = 30,
+    **limits: Any,
 ) -> VersionSpec:
     """Write *content* to *path*; return the version of *task* with it."""
     path.write_bytes(content)
@@ -304,6 +384,7 @@ def version(
         labels=labels,
         options=options or {},
         timeout_s=timeout_s,
+        **limits,
     )
 
 

@@ -86,7 +86,7 @@ def show(name: str, *, as_json: bool) -> None:
     for version in model.versions:
         click.echo(
             f"  {version.number:4}  {version.created_at:%Y-%m-%d %H:%M}  "
-            f"{version.digest[:12]}  {version.task}  {_mark(version)}".rstrip()
+            f"{version.digest[:12]}  {version.task}  {_marks(version)}".rstrip()
         )
 
 
@@ -150,10 +150,13 @@ def _state(model: Model) -> str:
     return "withdrawn" if model.is_withdrawn else model.visibility
 
 
-def _mark(version: ModelVersion) -> str:
-    if version.is_live:
-        return "live"
-    return "previous" if version.is_previous else ""
+def _marks(version: ModelVersion) -> str:
+    marks = {
+        "isolated": version.is_isolated,
+        "live": version.is_live,
+        "previous": version.is_previous,
+    }
+    return ", ".join(mark for mark, holds in marks.items() if holds)
 
 
 def _title(model: Model) -> str:

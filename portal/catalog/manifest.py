@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from portal.catalog.tables import Visibility
 from portal.errors import Invalid
-from portal.runtime import DEFAULT_TIMEOUT_S
+from portal.runtime import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S
 
 MANIFEST_NAME = "model.toml"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -34,11 +34,18 @@ class ExampleDraft(BaseModel):
 
 
 class Limits(BaseModel):
-    """The table ``[limits]``: what a call of the model may take."""
+    """The table ``[limits]``: what a call of the model may take.
+
+    Attributes:
+        isolated: Whether the version runs in a process of its own.
+        memory_mb: What that process may ask for; libraries alone take some 300.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     timeout_s: Annotated[float, Field(ge=0.1, le=60)] = DEFAULT_TIMEOUT_S
+    isolated: bool = False
+    memory_mb: Annotated[int, Field(ge=512, le=1_048_576)] = DEFAULT_MEMORY_MB
 
 
 class Draft(BaseModel):

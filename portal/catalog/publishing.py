@@ -1,7 +1,8 @@
 """Publishing: from a file or a folder to a version that answers.
 
 Everything is checked before anything is stored: the files by onnxruntime in a
-child process, the manifest by its task, the first example by a real run.
+child process, the manifest by its task, and the whole by a real run: of the first
+example, or of made-up values.
 """
 
 import mimetypes
@@ -73,9 +74,8 @@ def publish(
         spec = _spec(checked, paths, settings)
         if examples:
             result = _trial_run(spec, description, examples[0])
-        elif set(paths) != set(signatures):
-            # onnxruntime has looked at the graphs, nobody yet at the other files.
-            runtime.try_loading(spec, name=source.draft.name)
+        else:
+            runtime.warm_up(spec, description, name=source.draft.name)
         _store_files(source, paths, manifest, store_dir(config))
     return _make_live(checked, result=result, owner=owner)
 
@@ -174,6 +174,8 @@ def _spec(
         labels=settings.labels,
         options=settings.options,
         timeout_s=checked.draft.limits.timeout_s,
+        is_isolated=checked.draft.limits.isolated,
+        memory_mb=checked.draft.limits.memory_mb,
     )
 
 

@@ -128,6 +128,8 @@ def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
         labels=tuple(version.manifest["labels"]),
         options=version.options,
         timeout_s=version.timeout_s,
+        is_isolated=version.is_isolated,
+        memory_mb=version.memory_mb,
     )
 
 

@@ -178,9 +178,24 @@ class ModelVersion(Base):
 
     @property
     def timeout_s(self) -> float:
-        """How long a call may take, in seconds, from the table ``[limits]``."""
-        limits = self.manifest.get("limits", {})
-        return float(limits.get("timeout_s", runtime.DEFAULT_TIMEOUT_S))
+        """How long a call may take, in seconds."""
+        return float(self._limits.get("timeout_s", runtime.DEFAULT_TIMEOUT_S))
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it runs in a process of its own."""
+        return bool(self._limits.get("isolated", False))
+
+    @property
+    def memory_mb(self) -> int:
+        """What that process may ask for, in MiB."""
+        return int(self._limits.get("memory_mb", runtime.DEFAULT_MEMORY_MB))
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        """The table ``[limits]``, which most manifests lack."""
+        limits: dict[str, Any] = self.manifest.get("limits", {})
+        return limits
 
     @cached_property
     def description(self) -> runtime.Description:

@@ -59,7 +59,12 @@ def _most_called() -> list[Model]:
         .group_by(UsageRecord.model_id)
     )
     amounts = {row.model_id: row.calls for row in db.session.execute(calls)}
-    models = [model for model in catalog.list_callable() if model.id in amounts]
+    models = [
+        model
+        for model in catalog.list_callable()
+        # A version with a process of its own has nothing that workers could share.
+        if model.id in amounts and not model.live.is_isolated
+    ]
     return sorted(models, key=lambda model: -amounts[model.id])
 
 

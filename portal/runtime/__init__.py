@@ -19,12 +19,7 @@ from portal.runtime.guessing import (
     read_notes,
 )
 from portal.runtime.inspection import Inspection, inspect
-from portal.runtime.loaded_model import (
-    DEFAULT_TIMEOUT_S,
-    LoadedModel,
-    Prediction,
-    VersionSpec,
-)
+from portal.runtime.loaded_model import LoadedModel, Prediction
 from portal.runtime.memory import machine_bytes, return_freed_memory
 from portal.runtime.pool import ModelPool
 from portal.runtime.providers import NAMES as PROVIDER_NAMES
@@ -42,10 +37,16 @@ from portal.runtime.tasks import (
     task_names,
 )
 from portal.runtime.tensor_value import TensorValue
-from portal.runtime.trial import try_loading, try_out
+from portal.runtime.trial import try_out, warm_up
+from portal.runtime.version_spec import (
+    DEFAULT_MEMORY_MB,
+    DEFAULT_TIMEOUT_S,
+    VersionSpec,
+)
 
 __all__ = [
     "CORES",
+    "DEFAULT_MEMORY_MB",
     "DEFAULT_TIMEOUT_S",
     "LABELLED",
     "PICTURE",
@@ -83,6 +84,6 @@ __all__ = [
     "read_notes",
     "return_freed_memory",
     "task_names",
-    "try_loading",
     "try_out",
+    "warm_up",
 ]

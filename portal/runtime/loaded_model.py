@@ -4,54 +4,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
+import structlog
 
-from portal.errors import Unavailable
-from portal.runtime.deadline import Deadline, TimedSession
-from portal.runtime.memory import resident_bytes
-from portal.runtime.providers import CPU, NAMES
+from portal.runtime.backends import Backend, InProcess, Isolated
+from portal.runtime.deadline import Deadline
+from portal.runtime.failures import ModelFailed
+from portal.runtime.providers import CPU
 from portal.runtime.scheduler import Lane, Scheduler
-from portal.runtime.signature import Signature
 from portal.runtime.statistics import STEPS, Statistics
-from portal.runtime.tasks import Task, find_task
-from portal.runtime.tasks.base import Settings
 from portal.runtime.tensor_value import TensorValue
+from portal.runtime.version_spec import VersionSpec
 
-DEFAULT_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True)
-class VersionSpec:
-    """What the runtime needs to know of a model version.
-
-    Attributes:
-        digest: Identifies the version.
-        model_name: Which model it is a version of.
-        task: The name of its task.
-        files: Role → path of the file.
-        signatures: Role of each ONNX file → its signature.
-        labels: The names of the classes, in the order of the model's output.
-        options: The task's own settings.
-        timeout_s: How long a call may take, waiting included, in seconds.
-    """
-
-    digest: str
-    model_name: str
-    task: str
-    files: Mapping[str, Path]
-    signatures: Mapping[str, Signature]
-    labels: tuple[str, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
-    timeout_s: float = DEFAULT_TIMEOUT_S
-
-    @property
-    def settings(self) -> Settings:
-        """What the task reads."""
-        return Settings(self.signatures, self.labels, self.options)
+ISOLATED_RUNS = 1  # a process of its own takes one call at a time
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,9 +49,10 @@ class Prediction:
 
 
 class LoadedModel:
-    """A version with its sessions, ready to predict.
+    """A version that is ready to predict.
 
     Attributes:
+        backend: What runs it.
         lane: Where its calls take their turns.
         load_ms: How long loading took, in milliseconds.
         memory_bytes: What it needs, as far as can be told; at least its files.
@@ -104,13 +72,11 @@ class LoadedModel:
     ) -> None:
         self.spec = spec
         self.statistics = Statistics()
-        self._threads = inference_threads
-        self._providers = [NAMES[name] for name in providers]
-        self.lane = lane or Scheduler().lane()
-        began, resident = time.perf_counter(), resident_bytes()
-        self.task = self._load()
+        self.lane = lane or lane_for(spec, Scheduler())
+        began = time.perf_counter()
+        self.backend = _open(spec, inference_threads, providers)
         self.load_ms = (time.perf_counter() - began) * 1000
-        self.memory_bytes = max(_file_bytes(spec), resident_bytes() - resident)
+        self.memory_bytes = self.backend.memory_bytes
 
     def predict(
         self, inputs: Mapping[str, Any], parameters: Mapping[str, Any]
@@ -118,77 +84,44 @@ class LoadedModel:
         """Run the model once on values that fit the task's description.
 
         Raises:
-            Unavailable: Too many of its runs go on and wait already.
+            Unavailable: Too many of its runs go on and wait already; or the model
+                failed, as `portal.runtime.failures` says.
             TimedOut: It was not done within the version's time limit.
             Invalid: The model itself refuses the values.
         """
         began = time.perf_counter()
         deadline = Deadline(self.spec.timeout_s)
         try:
-            with self.lane.turn(deadline) as queue_ms, deadline.holds():
-                outputs, marks = self._run(inputs, parameters, deadline)
-        except Exception:
+            with self.lane.turn(deadline) as queue_ms:
+                run = self.backend.run(inputs, parameters, deadline)
+        except Exception as error:
             self.statistics.failed((time.perf_counter() - began) * 1000)
+            if isinstance(error, ModelFailed):
+                self._tell_owner(error)
             raise
-        steps = [(after - before) * 1000 for before, after in pairwise(marks)]
-        timings = dict(
-            zip(
-                STEPS,
-                (queue_ms, *steps, (marks[-1] - began) * 1000),
-                strict=True,
-            )
-        )
+        total_ms = (time.perf_counter() - began) * 1000
+        timings = dict(zip(STEPS, (queue_ms, *run.steps_ms, total_ms), strict=True))
         self.statistics.succeeded(timings)
         return Prediction(
-            outputs, {step: round(value, 3) for step, value in timings.items()}
+            run.outputs, {step: round(value, 3) for step, value in timings.items()}
         )
 
-    def _run(
-        self,
-        inputs: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        deadline: Deadline,
-    ) -> tuple[dict[str, Any], list[float]]:
-        marks = [time.perf_counter()]
-        prepared = self.task.preprocess(inputs, parameters)
-        deadline.check()
-        marks.append(time.perf_counter())
-        raw = self.task.infer(prepared)
-        deadline.check()
-        marks.append(time.perf_counter())
-        outputs = self.task.postprocess(raw, parameters)
-        marks.append(time.perf_counter())
-        return outputs, marks
-
-    def _load(self) -> Task[Any, Any]:
-        spec = self.spec
-        try:
-            sessions = {
-                role: self._open(path)
-                for role, path in spec.files.items()
-                if role in spec.signatures
-            }
-            others = {
-                role: path.read_bytes()
-                for role, path in spec.files.items()
-                if role not in spec.signatures
-            }
-            return find_task(spec.task)(spec.settings, sessions, others)
-        except Exception as error:
-            message = "The model can't be loaded at the moment. Its owner can mend it."
-            raise Unavailable(message, retry_after_s=30) from error
-
-    def _open(self, path: Path) -> TimedSession:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # The arena keeps the memory of the largest input for good: after one
-        # narrow strip through the OCR model a process held 1,018 MB with it and
-        # 373 MB without. Without it a receipt takes 1.06 times as long.
-        options.enable_cpu_mem_arena = False
-        return TimedSession(str(path), options, providers=self._providers)
+    def _tell_owner(self, failure: ModelFailed) -> None:
+        log.error(
+            "model.failed",
+            model=self.spec.model_name,
+            digest=self.spec.digest[:12],
+            exc_info=failure,
+        )
 
 
-def _file_bytes(spec: VersionSpec) -> int:
-    return sum(path.stat().st_size for path in spec.files.values())
+def lane_for(spec: VersionSpec, scheduler: Scheduler) -> Lane:
+    """Return a lane of *scheduler* with as many runs at once as *spec* takes."""
+    return scheduler.lane(max_running=ISOLATED_RUNS if spec.is_isolated else None)
+
+
+def _open(
+    spec: VersionSpec, inference_threads: int, providers: tuple[str, ...]
+) -> Backend:
+    backend = Isolated if spec.is_isolated else InProcess
+    return backend(spec, inference_threads=inference_threads, providers=providers)

@@ -18,10 +18,11 @@ from time import monotonic
 import structlog
 
 from portal.errors import Unavailable
-from portal.runtime.loaded_model import LoadedModel, VersionSpec
+from portal.runtime.loaded_model import LoadedModel, lane_for
 from portal.runtime.memory import machine_bytes
 from portal.runtime.providers import usable
 from portal.runtime.scheduler import Lane, Scheduler
+from portal.runtime.version_spec import VersionSpec
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +68,8 @@ class ModelPool:
         self._budget = budget_bytes or int(machine_bytes() * BUDGET_SHARE)
         self._scheduler = scheduler or Scheduler()
         self._lock = threading.Lock()
-        self._lanes: dict[str, Lane] = {}
+        # By model, and whether its version is isolated.
+        self._lanes: dict[tuple[str, bool], Lane] = {}
         self._loading: dict[str, threading.Lock] = {}
         self._failures: dict[str, _Failure] = {}
         # By digest, the least recently used first, with when that was.
@@ -167,7 +169,9 @@ class ModelPool:
     def _load(self, spec: VersionSpec) -> LoadedModel:
         with self._lock:
             failure = self._failure(spec)
-            lane = self._lanes.setdefault(spec.model_name, self._scheduler.lane())
+            lane = self._lanes.setdefault(
+                (spec.model_name, spec.is_isolated), lane_for(spec, self._scheduler)
+            )
         if failure is not None:
             raise failure.error
         try:

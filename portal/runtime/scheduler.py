@@ -58,9 +58,13 @@ class Scheduler:
         self._running = 0
         self._held = 0
 
-    def lane(self) -> "Lane":
-        """Return where the calls of one more model take their turns."""
-        return Lane(self)
+    def lane(self, *, max_running: int | None = None) -> "Lane":
+        """Return where the calls of one more model take their turns.
+
+        Args:
+            max_running: How many of its runs go on at once, if few.
+        """
+        return Lane(self, min(max_running or self._max_running, self._max_running))
 
     @contextmanager
     def turn(self, lane: "Lane", deadline: Deadline) -> Iterator[float]:
@@ -83,7 +87,7 @@ class Scheduler:
             if not lane.is_active:
                 self._lanes.append(lane)
             elif not self._may_hold_another(lane):
-                raise Busy(lane.retry_after_s(self._max_running))
+                raise Busy(lane.retry_after_s())
             self._held += 1
             if self._may_run_another(lane):
                 self._start(lane)
@@ -98,6 +102,8 @@ class Scheduler:
         return self._held < self._places and lane.held < share
 
     def _may_run_another(self, lane: "Lane") -> bool:
+        if lane.running >= lane.max_running:
+            return False
         return not lane.running or self._running < self._max_running
 
     def _start(self, lane: "Lane") -> None:
@@ -140,11 +146,13 @@ class Lane:
     """The calls of one model: those that run, and those that wait in line.
 
     Attributes:
+        max_running: How many of its runs go on at once.
         run_s: The running mean of the time of a run, in seconds.
     """
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, max_running: int) -> None:
         self._scheduler = scheduler
+        self.max_running = max_running
         self.running = 0
         self.waiting: deque[threading.Event] = deque()
         self.run_s = FIRST_GUESS_S
@@ -165,7 +173,7 @@ class Lane:
         with self._scheduler.turn(self, deadline) as queue_ms:
             yield queue_ms
 
-    def retry_after_s(self, max_running: int) -> int:
+    def retry_after_s(self) -> int:
         """Return when a place should be free, spread so that not all come at once."""
-        wait_s = self.held * self.run_s / max_running
+        wait_s = self.held * self.run_s / self.max_running
         return max(1, math.ceil(wait_s * random.uniform(1, 1.5)))  # noqa: S311 - spreads, hides nothing

@@ -3,13 +3,18 @@
 import pickle
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from portal.errors import PortalError
-from portal.runtime.loaded_model import LoadedModel, Prediction, VersionSpec
-from portal.runtime.sandbox import limit_resources, run_apart
+from portal.errors import Invalid, PortalError, Unavailable
+from portal.runtime.declaration import Description
+from portal.runtime.failures import ModelFailed
+from portal.runtime.loaded_model import LoadedModel, Prediction
+from portal.runtime.made_up import made_up_inputs
+from portal.runtime.sandbox import MEMORY_LIMIT_BYTES, limit_resources, run_apart
+from portal.runtime.version_spec import VersionSpec
 
 
 def try_out(
@@ -34,48 +39,77 @@ def try_out(
     return Prediction(report["outputs"], report["timings_ms"])
 
 
-def try_loading(spec: VersionSpec, *, name: str) -> None:
-    """Load *spec* and let it go again, in the child.
+def warm_up(spec: VersionSpec, description: Description, *, name: str) -> None:
+    """Run *spec* once on made-up values, in the child.
+
+    The model may refuse them: nobody knows whether they make sense to it.
 
     Raises:
-        FileRefused: It failed, took too long or needed too much memory.
+        FileRefused: It can't be loaded, crashed, took too long or needed too much
+            memory.
     """
-    _run(spec, None, name=name)
+    values = (
+        made_up_inputs(description),
+        {parameter.name: parameter.default for parameter in description.parameters},
+    )
+    _run(spec, values, name=name, is_made_up=True)
 
 
 def _run(
     spec: VersionSpec,
-    values: tuple[dict[str, Any], dict[str, Any]] | None,
+    values: tuple[dict[str, Any], dict[str, Any]],
     *,
     name: str,
+    is_made_up: bool = False,
 ) -> dict[str, Any]:
     # A pickle from this process to its own child: nothing strange is unpickled.
-    order = pickle.dumps((spec, values))
+    order = pickle.dumps((spec, values, is_made_up))
     return run_apart("portal.runtime.trial", name=name, stdin=order)
 
 
 def main() -> None:
     """Print the prediction that standard input asks for."""
     limit_resources()
-    spec, values = pickle.load(sys.stdin.buffer)  # noqa: S301 - see above
-    report: dict[str, Any]
+    spec, values, is_made_up = pickle.load(sys.stdin.buffer)  # noqa: S301 - see above
+    if spec.is_isolated:
+        # This process is the version's own, with the memory that it will have.
+        limit_resources(min(spec.memory_mb * 2**20, MEMORY_LIMIT_BYTES))
+        spec = replace(spec, is_isolated=False)
     try:
-        model = LoadedModel(spec)
-        report = {}
-        if values is not None:
-            prediction = model.predict(*values)
-            report = {
-                "outputs": prediction.outputs,
-                "timings_ms": prediction.timings_ms,
-            }
+        report = _predict(spec, *values, is_made_up=is_made_up)
     except PortalError as refusal:
-        # What hinders loading is for the owner, who is told just now.
-        cause = refusal.__cause__
-        why = cause if isinstance(cause, PortalError) else refusal
-        report = {"refusal": f"could not be run: {why}"}
+        report = {"refusal": f"could not be run: {_reason(refusal)}"}
     except MemoryError:
         report = {"refusal": "could not be run: it needs too much memory."}
     sys.stdout.buffer.write(orjson.dumps(report))
+
+
+def _predict(
+    spec: VersionSpec,
+    inputs: dict[str, Any],
+    parameters: dict[str, Any],
+    *,
+    is_made_up: bool,
+) -> dict[str, Any]:
+    model = LoadedModel(spec)
+    try:
+        prediction = model.predict(inputs, parameters)
+    except (Invalid, ModelFailed):
+        if not is_made_up:
+            raise
+        return {}
+    if is_made_up:
+        return {}
+    return {"outputs": prediction.outputs, "timings_ms": prediction.timings_ms}
+
+
+def _reason(refusal: PortalError) -> str:
+    cause = refusal.__cause__
+    if isinstance(refusal, ModelFailed):
+        return f"{type(cause).__name__}: {cause}"
+    # What hinders loading is for the owner, who is told just now.
+    is_shown = isinstance(cause, PortalError) and isinstance(refusal, Unavailable)
+    return str(cause if is_shown else refusal)
 
 
 if __name__ == "__main__":

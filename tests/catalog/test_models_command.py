@@ -223,6 +223,14 @@ def test_show_lists_the_versions_and_marks_the_live_one(models, path):
     assert [line.rstrip().endswith("live") for line in versions] == [False, True]
 
 
+def test_show_marks_a_version_that_is_isolated(models, path):
+    models("publish", path, "--set", "limits.isolated=true")
+
+    _, version = models("show", "cats").stdout.splitlines()
+
+    assert version.endswith("tensor  isolated, live")
+
+
 def test_show_marks_the_version_that_was_live_before(models, path):
     for amount in (1, 2, 3):
         path.write_bytes(onnx_files.adder(amount))

@@ -117,3 +117,14 @@ def test_a_forked_worker_predicts_with_what_its_parent_loaded(app):
         os._exit(0 if is_same and best == "setosa" else 1)
 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_version_with_a_process_of_its_own_is_not_loaded_before_the_fork(app):
+    note_calls("iris", 1)
+    live = catalog.find_any("iris").live
+    live.manifest = live.manifest | {"limits": {"isolated": True}}
+    db.session.commit()
+
+    amount = inference.preload()
+
+    assert amount == 0

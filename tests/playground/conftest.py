@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from flask import Flask
 
-from portal import catalog, extensions
+from portal import catalog, extensions, runtime
 from portal.catalog import ModelVersion
 from portal.config import ROOT, Config
 from portal.db import db
@@ -86,6 +86,8 @@ def publish_echo(
 ) -> Callable[..., ModelVersion]:
     """Return a function that publishes the model ``echo``, with a model card."""
     monkeypatch.setitem(tasks._TASKS, Echo.name, Echo)  # noqa: SLF001 - where a task is added
+    # No child knows the task.
+    monkeypatch.setattr(runtime, "warm_up", lambda *_, **__: None)
 
     def publish(card: str = "", **overrides: object) -> ModelVersion:
         folder = tmp_path / "echo"

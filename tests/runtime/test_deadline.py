@@ -75,14 +75,14 @@ def test_other_models_run_on_while_one_hangs(endless, adder):
 
 def test_a_step_in_python_that_took_too_long_is_told_too(adder, monkeypatch):
     loaded = ModelPool().get(adder)
-    preprocess = loaded.task.preprocess
+    preprocess = loaded.backend.task.preprocess
 
     def slow(inputs, parameters):
         time.sleep(0.25)
         return preprocess(inputs, parameters)
 
-    monkeypatch.setattr(loaded.task, "preprocess", slow)
-    monkeypatch.setattr(loaded.task, "infer", lambda _: pytest.fail("went on"))
+    monkeypatch.setattr(loaded.backend.task, "preprocess", slow)
+    monkeypatch.setattr(loaded.backend.task, "infer", lambda _: pytest.fail("went on"))
 
     with pytest.raises(RunTimedOut):
         loaded.predict(ROW, {})

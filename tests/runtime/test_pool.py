@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from portal.errors import Unavailable
-from portal.runtime import LoadedModel, ModelPool, find_task
+from portal.runtime import ModelPool, find_task
+from portal.runtime.backends import InProcess
 from tests import onnx_files
 
 ALLOWED = 2**30
@@ -147,7 +148,7 @@ def test_while_a_version_is_being_loaded_the_old_one_stands_in(
         go_on.wait(5)
         return find_task(name)
 
-    monkeypatch.setattr("portal.runtime.loaded_model.find_task", find_slowly)
+    monkeypatch.setattr("portal.runtime.backends.in_process.find_task", find_slowly)
 
     with ThreadPoolExecutor(1) as threads:
         first_call = threads.submit(pool.answering, new)
@@ -188,7 +189,7 @@ def test_a_file_that_is_damaged_is_not_read_at_every_call(tmp_path, pool, monkey
     spec.files["model"].write_bytes(b"junk")
     with pytest.raises(Unavailable):
         pool.get(spec)
-    monkeypatch.setattr(LoadedModel, "_load", lambda self: pytest.fail("was read"))
+    monkeypatch.setattr(InProcess, "_load", lambda self: pytest.fail("was read"))
 
     with pytest.raises(Unavailable):
         pool.get(spec)

@@ -155,11 +155,11 @@ def test_texts_side_by_side_do_not_change_each_other(tmp_path, pooling):
     model = embedder(tmp_path, pooling=pooling)
     texts = ["good", "bad day night", "", *["night good"] * 30]
 
-    vectors, tokens = model.task.embed(texts)
+    vectors, tokens = model.backend.task.embed(texts)
 
     assert vectors.dtype == np.float32
     assert vectors.shape == (33, 3)
-    assert tokens == model.task.count_tokens(texts) == 3 + 5 + 2 + 30 * 4
+    assert tokens == model.backend.task.count_tokens(texts) == 3 + 5 + 2 + 30 * 4
     for text, vector in zip(texts, vectors, strict=True):
         assert embed(model, text) == pytest.approx(vector.tolist())
 
@@ -171,14 +171,14 @@ def test_many_texts_take_the_way_of_one(tmp_path):
     outputs = model.predict({"text": texts}, {"dimensions": 2}).outputs
 
     assert outputs["tokens"] == 6
-    vectors, _ = model.task.embed(texts, dimensions=2)
+    vectors, _ = model.backend.task.embed(texts, dimensions=2)
     assert outputs["embeddings"].tolist() == vectors.tolist()
 
 
 def test_tokens_may_come_instead_of_texts(tmp_path):
     model = embedder(tmp_path)
 
-    vectors, tokens = model.task.embed([[1, 4, 2], [5]])
+    vectors, tokens = model.backend.task.embed([[1, 4, 2], [5]])
 
     assert tokens == 4
     assert vectors[0].tolist() == pytest.approx(embed(model, "good"))
@@ -197,7 +197,7 @@ def test_tokens_may_come_instead_of_texts(tmp_path):
 )
 def test_tokens_that_the_model_lacks_are_refused(tmp_path, texts, sentence):
     with pytest.raises(Invalid, match=sentence):
-        embedder(tmp_path).task.embed(texts)
+        embedder(tmp_path).backend.task.embed(texts)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -211,7 +211,7 @@ def test_a_vector_can_be_cut(tmp_path, normalize):
     assert vector == pytest.approx(list(expected / length))
     for dimensions in (0, 4):
         with pytest.raises(Invalid, match="from 1 to 3 for this model"):
-            model.task.embed(["bad"], dimensions=dimensions)
+            model.backend.task.embed(["bad"], dimensions=dimensions)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_the_inputs_are_those_of_the_graph(tmp_path, names, dtype):
     content = onnx_tasks.language_model(TABLE, inputs=names, dtype=dtype)
     model = embedder(tmp_path, content, normalize=False)
 
-    vectors, _ = model.task.embed(["good", "bad day"])
+    vectors, _ = model.backend.task.embed(["good", "bad day"])
 
     assert vectors.tolist() == [
         pytest.approx([1, 1 / 3, 0]),
@@ -239,7 +239,7 @@ def test_a_graph_of_fixed_sizes_is_given_them(tmp_path):
     content = onnx_tasks.language_model(TABLE, shape=(1, 5))
     model = embedder(tmp_path, content, normalize=False, max_length=512)
 
-    vectors, tokens = model.task.embed(["good", "bad day night good good good"])
+    vectors, tokens = model.backend.task.embed(["good", "bad day night good good good"])
 
     assert tokens == 3 + 5
     assert vectors[0].tolist() == pytest.approx([1, 1 / 3, 0])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime as ort
 
 from portal.errors import Invalid
+from portal.runtime.failures import OutOfMemory, is_out_of_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +22,13 @@ def run(
     Raises:
         Invalid: The model itself refuses the tensors (sizes that must agree
             with each other, an index out of range).
+        OutOfMemory: It asks for more memory than there is.
     """
     try:
         found: list[np.ndarray[Any, Any]] = session.run(list(outputs), dict(tensors))
     except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory from error
         # onnxruntime's errors have no class that tells whose fault it was; a
         # model that loaded and fails on one input was given a wrong one.
         why = " ".join(str(error).split())[:200]

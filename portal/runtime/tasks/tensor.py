@@ -112,10 +112,19 @@ class Tensor(Task[Arrays, Arrays]):
         outputs: dict[str, Any] = {}
         if self._scored is not None:
             name = _labels_name(self._signature)
-            outputs[name] = rank(self._labels, raw[self._scored])
+            outputs[name] = self._rank(raw[self._scored])
         for spec in self._signature.outputs:
             outputs[spec.name] = TensorValue(raw[spec.name], spec.datatype)
         return outputs
+
+    def _rank(self, scores: "np.ndarray[Any, Any]") -> list[dict[str, Any]]:
+        # What a graph declares is the exporter's word; onnxruntime only warns.
+        if scores.shape[-1:] != (len(self._labels),):
+            message = "The model gave a tensor %(shape)s for %(labels)d labels."
+            raise TaskRefused(
+                message, shape=list(scores.shape), labels=len(self._labels)
+            )
+        return rank(self._labels, scores)
 
 
 def _scored_output(settings: Settings) -> str | None:

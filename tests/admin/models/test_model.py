@@ -46,6 +46,21 @@ def test_the_manifest_shows_settings_but_counts_labels(owner_browser, add_model)
     assert page.count("</pre>") == page.count("<pre")
 
 
+def test_the_manifest_says_where_a_version_runs(owner_browser, add_model):
+    dogs = add_model("dogs")
+    before = owner_browser.get("/admin/models/dogs").text
+    limits = {"isolated": True, "memory_mb": 2048, "timeout_s": 2.5}
+    dogs.live.manifest = dogs.live.manifest | {"limits": limits}
+    db.session.commit()
+
+    after = owner_browser.get("/admin/models/dogs").text
+
+    assert "the web processes" in before
+    assert "30 seconds" in before
+    assert "a process of its own, of at most 2048 MB" in after
+    assert "2.5 seconds" in after
+
+
 def test_many_versions_come_in_pages_and_a_change_keeps_the_place(
     owner_browser, add_model
 ):
