@@ -145,11 +145,16 @@ class _RowCache:
         if found is not None and found[0] > monotonic():
             return found[1]
         generation = self._generation
-        with Session(db.engine, expire_on_commit=False) as session:
+        outer = db.session()
+        # A thread that held a connection and waited for another could wait for ever.
+        bind = outer.connection() if outer.in_transaction() else db.engine
+        with Session(bind, expire_on_commit=False) as session:
             row = load(session)
         with self._lock:
-            # What was read before somebody changed it may not be kept after.
-            if row is not None and generation == self._generation:
+            # What was read before somebody changed it may not be kept after, nor
+            # what this transaction alone can see.
+            is_settled = generation == self._generation and CHANGED not in outer.info
+            if row is not None and is_settled:
                 if len(self._rows) >= MAX_CACHED:
                     self._rows.clear()
                 self._rows[key] = (monotonic() + CACHED_S, row)

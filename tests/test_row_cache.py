@@ -114,3 +114,27 @@ def test_what_a_rollback_takes_back_changes_nothing(user, statements):
 
     assert email_of(user_id) == "ada@example.org"
     assert statements == []
+
+
+def test_what_is_not_committed_is_not_kept(user):
+    user_id = user.id
+    accounts.find(user_id).email = "eve@example.org"
+    db.session.flush()
+    assert email_of(user_id) == "eve@example.org"
+
+    db.session.rollback()
+
+    assert email_of(user_id) == "ada@example.org"
+
+
+def test_a_transaction_needs_no_second_connection(user):
+    held = []
+    assert db.session.scalar(select(User.email)) == user.email
+
+    def look(session):
+        session.scalar(select(User.id))
+        held.append(db.engine.pool.checkedout())
+
+    cached(("held",), look)
+
+    assert held == [1]

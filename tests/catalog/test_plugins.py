@@ -37,11 +37,12 @@ class Mine(Tensor):
 
 
 @pytest.fixture
-def look_anew(monkeypatch):
+def look_anew(app, monkeypatch):
     """Return a function that makes the portal look for plug-ins as it starts."""
 
     def look():
         importlib.invalidate_caches()
+        app.extensions["portal-rows"].forget()
         monkeypatch.setattr(tasks, "_PLUGINS", PluginTasks(tasks._TASKS))  # noqa: SLF001 - what a start makes
 
     look()

@@ -238,10 +238,12 @@ def test_a_portal_that_is_stopped_loses_no_call(stack):
         ends = time.monotonic() + 1
         while time.monotonic() < ends:
             call()
+            time.sleep(0.01)
         slow.sendall(b"b")
         finished = slow.recv(100)
         while not stopping.done():
             call()
+            time.sleep(0.01)
 
     # What the portal itself says to this method.
     assert finished.startswith(b"HTTP/1.1 405 ")
