@@ -6,7 +6,6 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from portal.config import Config, SettingInvalid
-from portal.inference import preload
 from portal.runtime import return_freed_memory
 
 try:
@@ -44,6 +43,9 @@ control_socket_disable = True
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
     """Load the models that are called most, so that all workers share them."""
+    # Not before gunicorn has loaded the application, which imports all of it.
+    from portal.inference import preload  # noqa: PLC0415
+
     del worker
     with server.app.callable.app_context():
         preload()
