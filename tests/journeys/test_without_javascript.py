@@ -1,6 +1,7 @@
 """The main job by plain HTTP, on PostgreSQL and Redis with two workers."""
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
@@ -15,6 +16,9 @@ pytestmark = pytest.mark.slow
 
 ADDRESS = "plain@example.org"
 PASSWORD = "three calm herons at dusk"
+# What one worker did is known to all (contract: a revoked key is refused within it).
+WITHIN_S = 1.0
+BUSY = {429}  # two calls of a user at a time
 RECEIPT = Path("bundled/ocr/examples/receipt.png").resolve()
 SECRET = re.compile(r"mp_[0-9A-Za-z]{38}")
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -91,8 +95,9 @@ def test_from_first_visit_to_a_revoked_key(portal: Portal, smtp: SmtpSink) -> No
 
     key_id = re.search(r"/keys/(\d+)/revocation", visitor.get("/keys")).group(1)
     assert "Revoked" in visitor.send(f"/keys/{key_id}/revocation", form_at="/keys")
+    time.sleep(WITHIN_S)
     with ThreadPoolExecutor(8) as pool:
-        # Every worker knows at once.
+        # Every worker knows.
         statuses = set(
             pool.map(lambda _: predict(portal, secret).status_code, range(16))
         )
@@ -138,7 +143,14 @@ def test_a_new_version_is_served_by_every_worker_within_five_seconds(
 
     portal.flask("models", "publish", "bundled/iris", "--title", "Iris, again")
 
+    # The old version answers while a worker loads the new one, and no call fails.
+    deadline = time.monotonic() + 5
+    statuses, versions = set(), {1}
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: predict(portal, secret), range(16)))
-    versions = {a.json().get("version") for a in answers if a.status_code == 200}
+        while versions != {2} and time.monotonic() < deadline:
+            time.sleep(0.5)  # sixty calls a minute are allowed
+            answers = list(pool.map(lambda _: predict(portal, secret), range(16)))
+            statuses |= {answer.status_code for answer in answers} - BUSY
+            versions = {a.json()["version"] for a in answers if a.status_code == 200}
     assert versions == {2}
+    assert statuses == {200}
