@@ -45,8 +45,11 @@ def portal(published):
 
 
 def children_of(pid):
-    """Return the ids of the processes that *pid* started."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    """Return the ids of the processes that *pid* started, if it is still there."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
     return [int(child) for child in found.split()]
 
 
@@ -252,6 +255,8 @@ def test_a_call_on_its_way_is_answered_before_the_end(make_portal):
 
 def test_a_killed_web_process_serves_again_within_seconds(portal):
     """About one second alone; the suite may have the machine busy."""
+    # A gunicorn that was killed a moment ago may be on its way yet.
+    wait_for(lambda: children_of(child_with(portal.pid, "gunicorn")), timeout_s=20)
     gunicorn = child_with(portal.pid, "gunicorn")
     (web,) = children_of(gunicorn)
 
