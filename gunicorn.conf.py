@@ -49,3 +49,12 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
     del worker
     with server.app.callable.app_context():
         preload()
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """Count to the end, and hold nothing, before a worker is gone."""
+    from portal.inference import finish  # noqa: PLC0415 - as above
+
+    del worker
+    with server.app.callable.app_context():
+        finish()

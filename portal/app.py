@@ -15,7 +15,7 @@ from portal.api.open_inference import bp as open_inference_bp
 from portal.api.openai import bp as openai_bp
 from portal.catalog import commands as model_commands
 from portal.config import ROOT, Config
-from portal.inference import curl_commands
+from portal.inference import curl_commands, housekeeping
 from portal.keys import commands as key_commands
 from portal.keys.views import bp as keys_bp
 from portal.playground.views import bp as playground_bp
@@ -50,6 +50,7 @@ def create_app(config: Config) -> Flask:
     db.init_app(app, config)
     extensions.init_app(app, config)
     login_cookie.init_app(app, config)
+    housekeeping.init_app(app)
     request_ids.init_app(app)
     errors.init_app(app)
     filters.init_app(app)

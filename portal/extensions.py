@@ -6,7 +6,7 @@ Besides `portal.db.db` this is the only ambient state.
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, Response, current_app
 from flask_babel import Babel
@@ -18,8 +18,9 @@ from htmx_flask import Htmx
 
 from portal.config import Config
 from portal.errors import LimitExceeded
-from portal.limits import FailoverStorage, RateLimits, Slots
+from portal.limits import FailoverStorage, Leases, RateLimits, Slots
 from portal.runtime import CORES, ModelPool, Scheduler, machine_bytes
+from portal.spool import Spool
 from portal.web import client_network
 from portal.web.errors import answer
 
@@ -47,11 +48,18 @@ mailer = Mail()
 
 @dataclass(frozen=True)
 class Parts:
-    """What this application is made of, besides Flask's extensions."""
+    """What this application is made of, besides Flask's extensions.
+
+    Attributes:
+        month_leases: Units of users' monthly quotas, as `portal.usage` notes them.
+        spool: Where answers are written down.
+    """
 
     config: Config
     rates: RateLimits
     slots: Slots
+    month_leases: Leases[Any]
+    spool: Spool
     pool: ModelPool
 
 
@@ -74,6 +82,8 @@ def init_app(app: Flask, config: Config) -> None:
         config=config,
         rates=RateLimits(lambda: cast("FailoverStorage", limiter.storage)),
         slots=Slots(config.redis_url),
+        month_leases=Leases(),
+        spool=Spool(config.data_dir / "spool" / "usage"),
         pool=_pool(config),
     )
 
@@ -91,6 +101,11 @@ def config() -> Config:
 def store_dir(of: Config) -> Path:
     """Return the folder of the model files."""
     return of.data_dir / "models"
+
+
+def quarantine_dir(of: Config) -> Path:
+    """Return the folder of records that can't be read."""
+    return of.data_dir / "spool" / "damaged"
 
 
 def _pool(config: Config) -> ModelPool:

@@ -10,6 +10,7 @@ import structlog
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
+from portal import usage
 from portal.db import db
 from portal.mail.delivery import deliver_due
 
@@ -29,6 +30,7 @@ class _StoppedWithinWork(BaseException):
 def worker(*, once: bool) -> None:
     """Send mail until stopped by SIGTERM or SIGINT."""
     if once:
+        usage.drain_orphans()
         deliver_due()
         return
     stopping = threading.Event()
@@ -62,6 +64,7 @@ def _run(stopping: threading.Event) -> None:
 def _do_due_work(stopping: threading.Event) -> bool:
     """Do what is due; return False, with a log line, when it can't be done."""
     try:
+        usage.drain_orphans()
         deliver_due(stopping.is_set)
     except SQLAlchemyError as error:
         log.warning(

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from flask_migrate import upgrade
 from sqlalchemy import text
 
-from portal import extensions
+from portal import extensions, inference
 from portal.app import create_app
 from portal.config import Config
 from portal.db import Base, db
@@ -87,6 +87,7 @@ def app(config: Config) -> Iterator[Flask]:
     extensions.limiter.reset()
     with app.app_context():
         yield app
+        inference.finish()
         db.session.remove()
         db.engine.dispose()
 
@@ -138,6 +139,7 @@ def pg_app(
         db.session.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
         db.session.commit()
         yield app
+        inference.finish()
         db.session.remove()
         db.engine.dispose()
 

@@ -25,7 +25,7 @@ def me() -> Response:
     caller = authenticate()
     if caller.user is None or caller.api_key is None:
         raise TypeError
-    quota = usage.quota(caller.user.id)
+    quota = usage.quota(caller.user.id, caller.plan)
     api_key = caller.api_key
     return _json(
         {

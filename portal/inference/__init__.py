@@ -1,6 +1,7 @@
 """The metered path: every prediction, whichever way it came in."""
 
 from portal.inference.caller import Caller, allowances_left
+from portal.inference.housekeeping import finish
 from portal.inference.metering import Call, admitted, metered
 from portal.inference.preloading import preload
 from portal.inference.service import infer
@@ -15,6 +16,7 @@ __all__ = [
     "allowances_left",
     "curl_command",
     "curl_commands",
+    "finish",
     "infer",
     "metered",
     "preload",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from portal.accounts import User
 from portal.extensions import config, parts
 from portal.keys import ApiKey
-from portal.limits import DEFAULT_PLAN, Allowance
+from portal.limits import DEFAULT_PLAN, Allowance, Plan
 from portal.usage import Surface
 
 ANONYMOUS_CONCURRENCY = 1
@@ -43,6 +43,11 @@ class Caller:
         object.__setattr__(self, "has_plan", has_plan)
 
     @property
+    def plan(self) -> Plan:
+        """The plan of the user; it holds if `has_plan`."""
+        return DEFAULT_PLAN
+
+    @property
     def limit_key(self) -> str:
         """What rates and slots are counted for: a user's keys all together."""
         return f"user:{self.user_id}" if self.has_plan else f"address:{self.network}"
@@ -50,12 +55,12 @@ class Caller:
     @property
     def rate(self) -> str:
         """The rate that holds, in Flask-Limiter's notation."""
-        return DEFAULT_PLAN.rate if self.has_plan else config().anonymous_rate
+        return self.plan.rate if self.has_plan else config().anonymous_rate
 
     @property
     def concurrency(self) -> int:
         """How many predictions may run at the same time."""
-        return DEFAULT_PLAN.concurrency if self.has_plan else ANONYMOUS_CONCURRENCY
+        return self.plan.concurrency if self.has_plan else ANONYMOUS_CONCURRENCY
 
 
 def allowances_left(caller: Caller) -> tuple[Allowance, ...]:

@@ -1,7 +1,7 @@
 """Limits before a prediction, exactly one record after it.
 
-The record is committed before the answer leaves; a 2xx and its unit of quota
-are one transaction.
+The record is written down before the answer leaves. What a 2xx uses of the month was
+reserved before the work, so no answer is refused after it.
 """
 
 import time
@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from portal import usage
 from portal.catalog import ModelVersion
 from portal.db import db
-from portal.errors import PortalError
 from portal.extensions import parts
+from portal.inference import housekeeping
 from portal.inference.caller import Caller
-from portal.limits import Allowance, RateExceeded
+from portal.limits import Allowance, RateExceeded, SlotsTaken
 from portal.runtime import Prediction
+from portal.spool import SpoolUnwritable
 from portal.web.errors import refusal_of
 
 OK = 200
@@ -30,6 +31,7 @@ class Call:
         version: Set once it is known which version is asked for.
         prediction: Set once the model has answered.
         allowances: What is left of each rate, this call counted.
+        unit: Of the caller's month; an answer uses it.
     """
 
     caller: Caller
@@ -38,26 +40,32 @@ class Call:
     version: ModelVersion | None = None
     prediction: Prediction | None = None
     allowances: tuple[Allowance, ...] = ()
+    unit: usage.Unit | None = None
 
 
 @contextmanager
 def metered(caller: Caller, *, request_id: str) -> Iterator[Call]:
-    """Record the call, whatever comes of it; commits.
+    """Record the call, whatever comes of it.
 
     Raises:
-        QuotaExhausted: The last unit of quota went to another call meanwhile.
+        SpoolUnwritable: It can't be recorded, so it may not be answered.
     """
     call = Call(caller, request_id)
     try:
-        yield call
-    except Exception as error:
-        _record(call, int(refusal_of(error).status))
-        raise
-    try:
-        _record(call, OK)
-    except PortalError as refusal:
-        _record(call, int(refusal.status))
-        raise
+        try:
+            yield call
+            _record(call, OK)
+        except SpoolUnwritable:
+            _put_back(call)
+            raise
+        except Exception as error:
+            _put_back(call)
+            # What a refused call left behind must not be committed.
+            db.session.rollback()
+            _record(call, int(refusal_of(error).status))
+            raise
+    finally:
+        housekeeping.due()
 
 
 @contextmanager
@@ -66,32 +74,43 @@ def admitted(call: Call) -> Iterator[None]:
 
     Raises:
         RateExceeded, QuotaExhausted, SlotsTaken: A limit is reached.
+        SpoolUnwritable: It can't be recorded, so it isn't begun.
     """
-    caller = call.caller
+    caller, rates = call.caller, parts().rates
     try:
-        call.allowances = parts().rates.hit(caller.rate, "predict", caller.limit_key)
+        hit = rates.hit(caller.rate, "predict", caller.limit_key)
     except RateExceeded as refusal:
         call.allowances = refusal.allowances
         raise
+    call.allowances = hit.allowances
     if caller.has_plan and caller.user_id is not None:
-        usage.check_quota(caller.user_id)
-    with parts().slots.hold(caller.limit_key, caller.concurrency):
-        yield
+        call.unit = usage.take_unit(caller.user_id, caller.plan)
+    try:
+        with parts().slots.hold(caller.limit_key, caller.concurrency):
+            yield
+    except SlotsTaken:
+        # Nothing was done for it.
+        rates.put_back(hit)
+        raise
+
+
+def _put_back(call: Call) -> None:
+    """Take the unit of *call* as not used."""
+    if call.unit is not None:
+        usage.put_back_unit(call.unit)
+        call.unit = None
 
 
 def _record(call: Call, status: int) -> None:
-    # What a refused call left behind must not be committed with its record.
-    ids = _ids(call)
-    db.session.rollback()
     usage.record(
         request_id=call.request_id,
         surface=call.caller.surface,
         status=status,
         latency_ms=round((time.perf_counter() - call.started_at) * 1000, 3),
         compute_ms=call.prediction.compute_ms if call.prediction else 0.0,
-        **ids,
+        unit_of=call.unit.note.month if call.unit else "",
+        **_ids(call),
     )
-    db.session.commit()
 
 
 def _ids(call: Call) -> dict[str, int | None]:

@@ -5,23 +5,20 @@ never are. A session that was made with one thread has none that a fork could lo
 """
 
 import time
-from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import catalog
+from portal import catalog, usage
 from portal.catalog import Model
-from portal.db import db, now
+from portal.db import db
 from portal.errors import Unavailable
 from portal.extensions import config, parts
 from portal.inference.serving import serving_version
-from portal.usage import UsageRecord
 
 log = structlog.get_logger(__name__)
 TIME_LIMIT_S = 3.0  # readers wait for the first page meanwhile
-RECENT = timedelta(days=7)
+RECENT_DAYS = 7
 
 
 def preload() -> int:
@@ -53,19 +50,16 @@ def preload() -> int:
 
 
 def _most_called() -> list[Model]:
-    calls = (
-        select(UsageRecord.model_id, func.count().label("calls"))
-        .where(UsageRecord.created_at > now() - RECENT)
-        .group_by(UsageRecord.model_id)
-    )
-    amounts = {row.model_id: row.calls for row in db.session.execute(calls)}
+    callable_models = catalog.list_callable()
+    ids = [model.id for model in callable_models]
+    calls = usage.calls_of_models(ids, days=RECENT_DAYS)
     models = [
         model
-        for model in catalog.list_callable()
+        for model in callable_models
         # A version with a process of its own has nothing that workers could share.
-        if model.id in amounts and not model.live.is_isolated
+        if model.id in calls and not model.live.is_isolated
     ]
-    return sorted(models, key=lambda model: -amounts[model.id])
+    return sorted(models, key=lambda model: -calls[model.id])
 
 
 def _load(model: Model) -> None:

@@ -17,27 +17,50 @@ from limits.storage import RedisStorage, Storage
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from portal.limits import clock
+
 RETRY_AFTER_S = 1.0
 SOCKET_TIMEOUT_S = 0.3
 PRUNE_ABOVE_KEYS = 10_000
-# Counts a call in all windows, or in none when one of them is full; one round trip.
+# Takes units from all windows, or none when one of them is full: a fiftieth of what
+# the tightest has left, at least one and at most ARGV[1]; with 0 it only looks. One
+# round trip; Redis's clock counts.
 COUNT = """
-local amount, refused, answer = tonumber(ARGV[1]), 0, {}
+local most, refused, answer = tonumber(ARGV[1]), 0, {}
+local units = most
 for i, key in ipairs(KEYS) do
   local count = tonumber(redis.call('GET', key) or '0')
-  if refused == 0 and count + amount > tonumber(ARGV[2 * i]) then refused = i end
-  answer[2 * i] = count
+  local left = tonumber(ARGV[2 * i]) - count
+  if refused == 0 and most > 0 and left < 1 then refused = i end
+  units = math.min(units, math.max(1, math.floor(left / 50)))
+  answer[2 * i + 1] = count
 end
+if most == 0 or refused > 0 then units = 0 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for i, key in ipairs(KEYS) do
-  if amount > 0 and refused == 0 then
-    answer[2 * i] = redis.call('INCRBY', key, amount)
-    if answer[2 * i] == amount then redis.call('EXPIRE', key, ARGV[2 * i + 1]) end
+  if units > 0 then
+    answer[2 * i + 1] = redis.call('INCRBY', key, units)
+    if redis.call('PTTL', key) < 0 then redis.call('EXPIRE', key, ARGV[2 * i + 1]) end
   end
-  answer[2 * i + 1] = redis.call('PTTL', key)
+  answer[2 * i + 2] = now + math.max(0, redis.call('PTTL', key))
 end
-answer[1] = refused
+answer[1], answer[2] = refused, units
+answer[#answer + 1] = now
 return answer
 """
+# Returns ARGV[1] units to those windows that still end when they were to.
+GIVE_BACK = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for i, key in ipairs(KEYS) do
+  local left = redis.call('PTTL', key)
+  if left > 0 and math.abs(now + left - tonumber(ARGV[i + 1])) < 50 then
+    redis.call('DECRBY', key, ARGV[1])
+  end
+end
+"""
+MOST_UNITS = 64
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -68,15 +91,25 @@ class Counted:
         counts: What each window holds.
         left_s: How long each lasts yet, in seconds; 0 when it has not begun.
         refused: The first window that was full, by its place; None: counted.
+        units: How many units were taken.
+        ends: When each window ends: by the clock of Redis in milliseconds of UNIX
+            time, or by the monotonic clock in seconds.
+        is_shared: Whether they are counted in Redis.
     """
 
     counts: tuple[int, ...]
     left_s: tuple[float, ...]
-    refused: int | None = None
+    refused: int | None
+    units: int
+    ends: tuple[float, ...]
+    is_shared: bool
 
 
 class LocalCounters:
-    """Fixed-window counters of this process, exact under threads."""
+    """Fixed-window counters of this process, exact under threads.
+
+    A clock that is set back or forth makes no window longer or shorter.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -85,7 +118,7 @@ class LocalCounters:
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Add *amount* and return the sum; a new window lasts *expiry* seconds."""
         with self._lock:
-            now = time.time()
+            now = clock.now_s()
             count, ends_at = self._counts.get(key, (0, 0.0))
             if ends_at <= now:
                 count, ends_at = 0, now + expiry
@@ -96,7 +129,7 @@ class LocalCounters:
     def count(self, windows: Sequence[Window], amount: int) -> Counted:
         """Add *amount* to all *windows*, or to none when one has no room for it."""
         with self._lock:
-            now = time.time()
+            now = clock.now_s()
             held = [self._running(window.key, now) for window in windows]
             refused = next(
                 (
@@ -118,17 +151,31 @@ class LocalCounters:
                     window.key: one for window, one in zip(windows, held, strict=True)
                 }
             left_s = tuple(max(0.0, ends_at - now) for _, ends_at in held)
-            return Counted(tuple(count for count, _ in held), left_s, refused)
+            counts = tuple(count for count, _ in held)
+            units = amount if refused is None else 0
+            ends = tuple(ends_at for _, ends_at in held)
+            return Counted(counts, left_s, refused, units, ends, is_shared=False)
+
+    def give_back(
+        self, windows: Sequence[Window], units: int, ends: Sequence[float]
+    ) -> None:
+        """Take *units* off those *windows* that still end when they were to."""
+        with self._lock:
+            for window, end in zip(windows, ends, strict=True):
+                count, ends_at = self._counts.get(window.key, (0, 0.0))
+                if ends_at == end and count >= units:
+                    self._counts[window.key] = (count - units, ends_at)
 
     def get(self, key: str) -> int:
         """Return the count of the running window."""
         count, ends_at = self._counts.get(key, (0, 0.0))
-        return count if ends_at > time.time() else 0
+        return count if ends_at > clock.now_s() else 0
 
     def get_expiry(self, key: str) -> float:
         """Return when the window ends, as a UNIX time in seconds."""
-        now = time.time()
-        return max(self._counts.get(key, (0, now))[1], now)
+        now = clock.now_s()
+        left_s = max(0.0, self._counts.get(key, (0, now))[1] - now)
+        return time.time() + left_s
 
     def clear(self, key: str) -> None:
         """Forget *key*."""
@@ -167,7 +214,9 @@ class FailoverStorage(Storage):
         super().__init__(uri, wrap_exceptions, **options)
         self.local = LocalCounters()
         self.redis = RedisStorage(redis_url, **redis_options()) if redis_url else None
-        self._count = self.redis.storage.register_script(COUNT) if self.redis else None
+        register = self.redis.storage.register_script if self.redis else None
+        self._count = register(COUNT) if register else None
+        self._give_back = register(GIVE_BACK) if register else None
         self._redis_lost_at = -RETRY_AFTER_S
 
     @property
@@ -175,12 +224,27 @@ class FailoverStorage(Storage):
         """What may be raised: nothing that is expected."""
         return redis.RedisError
 
-    def count(self, windows: Sequence[Window], amount: int = 1) -> Counted:
-        """Add *amount* to all *windows*, or to none when one has no room for it."""
+    def count(self, windows: Sequence[Window], most: int = MOST_UNITS) -> Counted:
+        """Take some units, up to *most*, from all *windows*, or none from any.
+
+        Here, where it costs nothing, they are taken one at a time.
+        """
         return self._either(
-            lambda s: self._count_shared(s, windows, amount),
-            lambda: self.local.count(windows, amount),
+            lambda s: self._count_shared(s, windows, most),
+            lambda: self.local.count(windows, min(1, most)),
         )
+
+    def give_back(
+        self, windows: Sequence[Window], units: int, counted: Counted
+    ) -> None:
+        """Return *units* that were taken from *windows*, if these last yet."""
+        if counted.is_shared:
+            self._either(
+                lambda s: self._give_back_shared(s, windows, units, counted.ends),
+                lambda: None,
+            )
+        else:
+            self.local.give_back(windows, units, counted.ends)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Add *amount* to *key* and return the sum."""
@@ -217,16 +281,33 @@ class FailoverStorage(Storage):
             return False
 
     def _count_shared(
-        self, shared: RedisStorage, windows: Sequence[Window], amount: int
+        self, shared: RedisStorage, windows: Sequence[Window], most: int
     ) -> Counted:
         keys = [shared.prefixed_key(window.key) for window in windows]
         numbers = [n for window in windows for n in (window.limit, window.expiry_s)]
-        refused, *told = self._count(keys=keys, args=[amount, *numbers])  # type: ignore[misc]
-        left_s = tuple(max(0, left_ms) / 1000 for left_ms in told[1::2])
-        return Counted(tuple(told[::2]), left_s, refused - 1 if refused else None)
+        refused, units, *told, now = self._count(keys=keys, args=[most, *numbers])  # type: ignore[misc]
+        ends = tuple(told[1::2])
+        return Counted(
+            counts=tuple(told[::2]),
+            left_s=tuple((end - now) / 1000 for end in ends),
+            refused=refused - 1 if refused else None,
+            units=units,
+            ends=ends,
+            is_shared=True,
+        )
+
+    def _give_back_shared(
+        self,
+        shared: RedisStorage,
+        windows: Sequence[Window],
+        units: int,
+        ends: Sequence[float],
+    ) -> None:
+        keys = [shared.prefixed_key(window.key) for window in windows]
+        self._give_back(keys=keys, args=[units, *ends])  # type: ignore[misc]
 
     def _either(self, shared: Callable[[RedisStorage], T], local: Callable[[], T]) -> T:
-        now = time.monotonic()
+        now = clock.now_s()
         if self.redis is None or now - self._redis_lost_at < RETRY_AFTER_S:
             return local()
         try:

@@ -1,6 +1,7 @@
 """Usage: every answer counted once, the monthly quota, and the sums of both."""
 
 from portal.usage.calls import calls_of_models
+from portal.usage.draining import drain, drain_orphans
 from portal.usage.errors import QuotaExhausted
 from portal.usage.reading import (
     Cell,
@@ -15,18 +16,27 @@ from portal.usage.reading import (
     last_days,
     summary,
 )
-from portal.usage.service import Quota, check_quota, quota, record, used_this_month
-from portal.usage.tables import MonthlyUse, Surface, UsageRecord
+from portal.usage.recording import Record, record
+from portal.usage.service import (
+    Quota,
+    Unit,
+    give_back_units,
+    put_back_unit,
+    quota,
+    take_unit,
+    used_this_month,
+)
+from portal.usage.tables import Surface
 
 __all__ = [
     "Cell",
     "Label",
-    "MonthlyUse",
     "Quota",
     "QuotaExhausted",
+    "Record",
     "Summary",
     "Surface",
-    "UsageRecord",
+    "Unit",
     "UsageRow",
     "UsageSum",
     "by_day",
@@ -34,10 +44,14 @@ __all__ = [
     "by_model",
     "calls_of_models",
     "cells",
-    "check_quota",
+    "drain",
+    "drain_orphans",
+    "give_back_units",
     "last_days",
+    "put_back_unit",
     "quota",
     "record",
     "summary",
+    "take_unit",
     "used_this_month",
 ]

@@ -1,7 +1,8 @@
-"""Sums of the usage records: per day, model and key. Days are in UTC.
+"""Usage by day, model and key. Days are in UTC.
 
 The database sums once, per day, model and key; every other cut is a sum of
-those cells, so the page, the CSV and the API can't disagree.
+those cells, so the page, the CSV and the API can't disagree. No single call is read,
+so it costs the same whatever their number.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +17,10 @@ from portal.accounts.tables import User
 from portal.catalog.tables import Model
 from portal.db import db, now
 from portal.keys.tables import ApiKey
+from portal.limits import DEFAULT_PLAN
+from portal.usage.draining import drain
 from portal.usage.service import Quota, quota
-from portal.usage.tables import Surface, UsageRecord
+from portal.usage.tables import Surface, usage_days
 
 FIRST_REFUSAL = 400  # statuses from here on are errors
 
@@ -44,7 +47,7 @@ UNKNOWN = Label("unknown", is_named=False)
 
 @dataclass(frozen=True)
 class UsageSum:
-    """The sum of some usage records.
+    """The sum of some calls.
 
     Attributes:
         errors: Of the calls, those answered with a status of 400 or more.
@@ -131,7 +134,7 @@ def summary(user: User, first: date, last: date) -> Summary:
     found = cells(user, first, last)
     days = _by_day(found)
     return Summary(
-        quota=quota(user.id),
+        quota=quota(user.id, DEFAULT_PLAN),
         total=sum((cell.sum for cell in found), UsageSum()),
         days=days,
         every_day=_every_day(days, first, last),
@@ -157,28 +160,31 @@ def by_key(user: User, first: date, last: date) -> Sequence[UsageRow]:
 
 def cells(user: User, first: date, last: date) -> Sequence[Cell]:
     """Return a row for each day, model and key that had calls, by day."""
-    day = func.date(UsageRecord.created_at)
-    groups = (day, Model.name, ApiKey.name, ApiKey.prefix, UsageRecord.surface)
-    is_error = UsageRecord.status >= FIRST_REFUSAL
-    is_the_key = and_(ApiKey.id == UsageRecord.api_key_id, ApiKey.deleted_at.is_(None))
+    drain()
+    days = usage_days.c
+    groups = (
+        days.starts_at,
+        Model.name.label("model"),
+        ApiKey.name.label("key"),
+        ApiKey.prefix,
+        days.surface,
+    )
+    is_error = days.status >= FIRST_REFUSAL
+    is_the_key = and_(ApiKey.id == days.api_key_id, ApiKey.deleted_at.is_(None))
     rows = db.session.execute(
         select(
-            day.label("day"),
-            Model.name.label("model"),
-            ApiKey.name.label("key"),
-            ApiKey.prefix,
-            UsageRecord.surface,
-            func.count().label("calls"),
-            func.sum(case((is_error, 1), else_=0)).label("errors"),
-            func.sum(UsageRecord.compute_ms).label("compute_ms"),
-            func.sum(UsageRecord.latency_ms).label("latency_sum_ms"),
+            *groups,
+            func.sum(days.calls).label("calls"),
+            func.sum(case((is_error, days.calls), else_=0)).label("errors"),
+            func.sum(days.compute_ms).label("compute_ms"),
+            func.sum(days.latency_ms).label("latency_sum_ms"),
         )
-        .outerjoin(Model, Model.id == UsageRecord.model_id)
+        .outerjoin(Model, Model.id == days.model_id)
         .outerjoin(ApiKey, is_the_key)
         .where(
-            UsageRecord.user_id == user.id,
-            UsageRecord.created_at >= _midnight(first),
-            UsageRecord.created_at < _midnight(last + timedelta(days=1)),
+            days.user_id == user.id,
+            days.starts_at >= _midnight(first),
+            days.starts_at <= _midnight(last),
         )
         .group_by(*groups)
         .order_by(*groups)
@@ -187,18 +193,19 @@ def cells(user: User, first: date, last: date) -> Sequence[Cell]:
 
 
 def _cell(row: Row[Any]) -> Cell:
+    calls, is_page = int(row.calls), row.surface == Surface.PLAYGROUND
     if row.key is not None:
         key = Label(row.key, f"mp_{row.prefix}…")
     else:
-        key = PLAYGROUND if row.surface == Surface.PLAYGROUND else DELETED
+        key = PLAYGROUND if is_page else DELETED
     return Cell(
-        day=Label(str(row.day)),
+        day=Label(row.starts_at.date().isoformat()),
         model=Label(row.model) if row.model else UNKNOWN,
         key=key,
         sum=UsageSum(
-            calls=row.calls,
-            errors=row.errors,
-            playground=row.calls if row.surface == Surface.PLAYGROUND else 0,
+            calls=calls,
+            errors=int(row.errors),
+            playground=calls if is_page else 0,
             compute_ms=row.compute_ms,
             latency_sum_ms=row.latency_sum_ms,
         ),

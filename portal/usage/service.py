@@ -1,21 +1,25 @@
-"""Counts every answer once, and takes the monthly quota in the same breath."""
+"""The monthly quota of a user: a unit is taken before the work."""
 
-import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Executable, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select
 
-from portal.db import cached, db, now
-from portal.limits import DEFAULT_PLAN
+from portal.db import db, now
+from portal.extensions import parts
+from portal.limits import Lease, Leases, Plan
+from portal.usage import months
+from portal.usage.draining import drain
 from portal.usage.errors import QuotaExhausted
-from portal.usage.tables import MonthlyUse, Surface, UsageRecord
+from portal.usage.months import UserMonth
+from portal.usage.tables import MonthlyUse
 
-SUCCESS = range(200, 300)
+LEASE_S = 1.0
+
+
+Unit = Lease[UserMonth]
 
 
 @dataclass(frozen=True)
@@ -37,127 +41,92 @@ class Quota:
         return max(0, self.limit - self.used)
 
 
-def record(
-    *,
-    request_id: str,
-    user_id: int | None,
-    api_key_id: int | None,
-    model_id: int | None,
-    version: int | None,
-    surface: Surface,
-    status: int,
-    latency_ms: float,
-    compute_ms: float,
-) -> None:
-    """Count one answer; a 2xx to a user takes one unit of quota.
+def take_unit(user_id: int, plan: Plan) -> Unit:
+    """Take a unit of the quota of *user_id* for a call that is about to run.
 
-    The same *request_id* again changes nothing.
+    It is used once it stands in a record (`record` with ``unit_of``); a call that
+    needs none after all puts it back. Commits.
 
     Raises:
-        QuotaExhausted: Nothing was left for this 2xx, and nothing is recorded:
-            the caller answers 429 and records that.
+        QuotaExhausted: None is left this month.
     """
     at = now()
-    recorded = _execute(
-        "record",
-        request_id=request_id,
-        user_id=user_id,
-        api_key_id=api_key_id,
-        model_id=model_id,
-        version=version,
-        surface=str(surface),
-        status=int(status),
-        latency_ms=latency_ms,
-        compute_ms=compute_ms,
-        created_at=at,
+    whose = UserMonth(user_id, months.month_of(at))
+    leases: Leases[UserMonth] = parts().month_leases
+    unit = leases.take(whose)
+    if unit is not None:
+        return unit
+    spool = parts().spool
+    spool.open()
+    units = months.reserve(
+        db.session.connection(),
+        spool.holder,
+        whose,
+        plan.monthly_predictions,
     )
-    if recorded is None or user_id is None or status not in SUCCESS:
-        return
-    if not _take_unit(user_id, at):
-        db.session.execute(delete(UsageRecord).where(UsageRecord.id == recorded))
-        raise _exhausted(at)
+    db.session.commit()
+    if not units:
+        raise QuotaExhausted(
+            plan.monthly_predictions, retry_after_s=months.seconds_left(at)
+        )
+    unit = Lease(whose, units - 1, time.monotonic() + LEASE_S, whose)
+    if unit.units:
+        leases.add(unit)
+    return unit
 
 
-def check_quota(user_id: int) -> None:
-    """Refuse early, before the work, when nothing was left within a second.
+def put_back_unit(unit: Unit) -> None:
+    """Take *unit* as not used."""
+    parts().month_leases.put_back(unit)
 
-    What is exact is the record: it refuses what this lets pass.
 
-    Raises:
-        QuotaExhausted: Nothing is left this month.
+def give_back_units(*, is_last: bool = False) -> bool:
+    """Return what was reserved and not used; commits.
+
+    Args:
+        is_last: Return everything.
+
+    Returns:
+        Whether there is more.
     """
-    whose = (user_id, _month(now()))
-    use = cached(("use", *whose), lambda session: session.get(MonthlyUse, whose))
-    if use is not None and use.used >= DEFAULT_PLAN.monthly_predictions:
-        raise _exhausted(now())
+    leases, holder = parts().month_leases, parts().spool.holder
+    over = leases.sweep(is_last=is_last)
+    try:
+        while over:
+            unit = over[-1]
+            with db.engine.begin() as connection:
+                months.give_back(connection, holder, unit.note, unit.units)
+            over.pop()
+    finally:
+        # Without a database they are held on, to be returned another time.
+        for lease in over:
+            leases.add(lease)
+    return bool(leases)
 
 
-def quota(user_id: int) -> Quota:
+def quota(user_id: int, plan: Plan) -> Quota:
     """Return what *user_id* has used of the running month."""
+    drain()
     at = now()
     used = db.session.scalar(
         select(MonthlyUse.used).where(
-            MonthlyUse.user_id == user_id, MonthlyUse.month == _month(at)
+            MonthlyUse.user_id == user_id, MonthlyUse.month == months.month_of(at)
         )
     )
     return Quota(
-        limit=DEFAULT_PLAN.monthly_predictions,
+        limit=plan.monthly_predictions,
         used=used or 0,
-        resets_at=_next_month(at),
+        resets_at=months.next_month(at),
     )
 
 
 def used_this_month(user_ids: Iterable[int]) -> Mapping[int, int]:
     """Return how many predictions each of these users has used, if any."""
+    drain()
     rows = db.session.execute(
         select(MonthlyUse.user_id, MonthlyUse.used).where(
-            MonthlyUse.user_id.in_(set(user_ids)), MonthlyUse.month == _month(now())
+            MonthlyUse.user_id.in_(set(user_ids)),
+            MonthlyUse.month == months.month_of(now()),
         )
     )
     return {row.user_id: row.used for row in rows}
-
-
-def _take_unit(user_id: int, at: datetime) -> bool:
-    """Take one unit of the month of *at*; return whether there was one."""
-    # The condition is checked under the row's lock, so the limit is exact.
-    limit = DEFAULT_PLAN.monthly_predictions
-    taken = _execute("unit", user_id=user_id, month=_month(at), used=1, most=limit)
-    return limit > 0 and taken is not None
-
-
-def _execute(name: str, **values: object) -> Any:  # noqa: ANN401 - what it returns
-    """Execute a statement of `_statements` in the session's transaction."""
-    connection = db.session.connection()
-    return connection.scalar(_statements(connection.dialect.name)[name], values)
-
-
-@cache
-def _statements(dialect: str) -> dict[str, Executable]:
-    """Return what every call executes, built once: building costs more than sending."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return {
-        "record": insert(UsageRecord)
-        .on_conflict_do_nothing()
-        .returning(UsageRecord.id),
-        "unit": insert(MonthlyUse)
-        .on_conflict_do_update(
-            index_elements=["user_id", "month"],
-            set_={"used": MonthlyUse.used + 1},
-            where=MonthlyUse.used < bindparam("most"),
-        )
-        .returning(MonthlyUse.used),
-    }
-
-
-def _exhausted(at: datetime) -> QuotaExhausted:
-    left_s = math.ceil((_next_month(at) - at).total_seconds())
-    return QuotaExhausted(DEFAULT_PLAN.monthly_predictions, retry_after_s=left_s)
-
-
-def _month(at: datetime) -> str:
-    return f"{at:%Y-%m}"
-
-
-def _next_month(at: datetime) -> datetime:
-    year, month = (at.year, at.month + 1) if at.month < 12 else (at.year + 1, 1)  # noqa: PLR2004 - December
-    return datetime(year, month, 1, tzinfo=UTC)

@@ -9,6 +9,7 @@ from sqlalchemy import event, select
 
 from portal import accounts, audit, keys, usage
 from portal.db import db, now
+from tests.counted import use_quota
 from tests.factories import log_in, make_key, make_user
 from tests.pages import csrf_token
 
@@ -69,6 +70,7 @@ def test_the_list_says_of_each_person_what_an_owner_needs(owner, owner_browser):
     make_key(ada)
     expired, _ = make_key(ada, "old")
     keys.revoke(expired)
+    db.session.commit()
     usage.record(
         request_id="req_1",
         user_id=ada.id,
@@ -79,8 +81,8 @@ def test_the_list_says_of_each_person_what_an_owner_needs(owner, owner_browser):
         status=200,
         latency_ms=1.0,
         compute_ms=1.0,
+        unit_of=f"{now():%Y-%m}",
     )
-    db.session.commit()
 
     page = owner_browser.get("/admin/people")
 
@@ -120,8 +122,7 @@ def test_a_full_page_takes_as_many_statements_as_one_row(owner, owner_browser):
         owner_browser.get("/admin/people")
     make_people(49)
     for user in accounts.list_users():
-        db.session.add(usage.MonthlyUse(user_id=user.id, month=f"{now():%Y-%m}"))
-    db.session.commit()
+        use_quota(user.id, 1)
 
     with counted_statements() as many:
         page = owner_browser.get("/admin/people")

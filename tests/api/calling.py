@@ -1,18 +1,15 @@
 """Calling the API, and reading what was counted."""
 
 import io
-from collections.abc import Sequence
 
 from flask.testing import FlaskClient
 from PIL import Image
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from portal import usage
-from portal.accounts import User
 from portal.config import ROOT
-from portal.db import db
-from portal.usage import UsageRecord
+from tests.counted import quota_used, records, statuses
+
+__all__ = ["quota_used", "records", "statuses"]
 
 IRIS = "/api/v1/models/iris/predict"
 OCR = "/api/v1/models/ocr/predict"
@@ -29,23 +26,6 @@ def bearer(secret: str) -> dict[str, str]:
 def predict_iris(client: FlaskClient, secret: str) -> TestResponse:
     """Send a call that is answered."""
     return client.post(IRIS, json=SETOSA, headers=bearer(secret))
-
-
-def records() -> Sequence[UsageRecord]:
-    """Return every usage record, oldest first, as others see them now."""
-    db.session.rollback()
-    return db.session.scalars(select(UsageRecord).order_by(UsageRecord.id)).all()
-
-
-def statuses() -> list[int]:
-    """Return the status of every usage record, oldest first."""
-    return [record.status for record in records()]
-
-
-def quota_used(user: User) -> int:
-    """Return how many predictions of the month *user* has used."""
-    db.session.rollback()
-    return usage.quota(user.id).used
 
 
 def picture(

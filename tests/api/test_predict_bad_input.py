@@ -10,6 +10,7 @@ import zlib
 import pytest
 from PIL import Image
 
+from portal.usage.tables import NOBODY
 from tests.api.calling import (
     FILE_TYPE,
     IRIS,
@@ -398,7 +399,7 @@ def test_a_model_that_is_not_there_is_404_whatever_was_sent(send):
     answer = send("/api/v1/models/nothing/predict", json_text(b"{"))
 
     assert answer.status_code == 404
-    assert [(r.status, r.model_id) for r in records()] == [(404, None)]
+    assert [(r.status, r.model_id) for r in records()] == [(404, NOBODY)]
 
 
 def test_a_long_name_is_not_repeated_whole(send):

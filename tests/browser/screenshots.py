@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from portal import accounts
 from portal.app import create_app
 from tests.conftest import make_config
+from tests.counted import add_calls
 from tests.servers import CHROMIUM_ARGS, Portal, chromium_path
-from tests.usage.past import add_calls
 
 IMG = Path(__file__).resolve().parent.parent.parent / "docs" / "img"
 # What the pages show as their own address, whichever port is really used.

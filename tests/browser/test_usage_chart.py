@@ -11,9 +11,9 @@ from portal.accounts.login import cookie_name
 from portal.app import create_app
 from portal.db import db
 from tests.conftest import make_config
+from tests.counted import add_calls
 from tests.factories import make_user
 from tests.servers import Portal
-from tests.usage.past import add_calls
 
 pytestmark = pytest.mark.browser
 

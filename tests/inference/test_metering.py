@@ -1,21 +1,21 @@
 """Every call to a valid key is recorded once, whatever comes of it."""
 
-import threading
-
 import numpy as np
 import pytest
 from sqlalchemy import select
 
-from portal import accounts, catalog, inference, usage
+from portal import catalog, inference
 from portal.accounts import User
-from portal.db import db, now
+from portal.db import db
 from portal.errors import Invalid
 from portal.extensions import parts
 from portal.inference import Caller
 from portal.limits import DEFAULT_PLAN
 from portal.runtime import LoadedModel
-from portal.usage import MonthlyUse, QuotaExhausted, Surface
-from tests.api.calling import IRIS, SETOSA, bearer, quota_used, records
+from portal.usage import QuotaExhausted, Surface
+from portal.usage.tables import NOBODY, MonthlyUse
+from tests.api.calling import IRIS, SETOSA, bearer
+from tests.counted import quota_used, records, use_quota
 from tests.factories import make_key, make_user
 from tests.published import publish_iris
 
@@ -54,10 +54,7 @@ def refuse():
 
 def take_all(user):
     """Use the whole quota of the running month, as other calls would."""
-    month = f"{now():%Y-%m}"
-    used = DEFAULT_PLAN.monthly_predictions
-    db.session.add(MonthlyUse(user_id=user.id, month=month, used=used))
-    db.session.commit()
+    use_quota(user.id, DEFAULT_PLAN.monthly_predictions)
 
 
 def test_an_answer_is_one_record_and_one_unit(caller, user):
@@ -86,45 +83,6 @@ def test_a_call_that_fails_is_recorded_with_its_status(
     assert quota_used(user) == 0
 
 
-def test_the_same_request_id_is_recorded_once(caller, user):
-    run(caller, "req_same")
-    run(caller, "req_same")
-
-    assert [record.request_id for record in records()] == ["req_same"]
-    assert quota_used(user) == 1
-
-
-def test_the_same_request_id_at_once_is_recorded_once(pg_app):
-    user_id = make_user().id
-    api_key_id = make_key(accounts.find(user_id))[0].id
-    start = threading.Barrier(8)
-
-    def record():
-        with pg_app.app_context():
-            start.wait()
-            usage.record(
-                request_id="req_same",
-                user_id=user_id,
-                api_key_id=api_key_id,
-                model_id=None,
-                version=None,
-                surface=Surface.API,
-                status=200,
-                latency_ms=1.0,
-                compute_ms=1.0,
-            )
-            db.session.commit()
-
-    threads = [threading.Thread(target=record) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(records()) == 1
-    assert quota_used(accounts.find(user_id)) == 1
-
-
 @pytest.mark.parametrize("then", [refuse, fail])
 def test_what_a_refused_call_wrote_is_not_committed(caller, then):
     def write_then_end():
@@ -149,16 +107,16 @@ def test_a_call_for_no_model_is_recorded_without_one(caller):
     with pytest.raises(catalog.ModelNotFound):
         ask()
 
-    assert [(r.status, r.model_id, r.version) for r in records()] == [(404, None, None)]
+    assert [(r.status, r.model_id, r.version) for r in records()] == [
+        (404, NOBODY, NOBODY)
+    ]
 
 
-def test_an_answer_without_a_unit_left_is_refused_and_recorded_so(caller, user):
-    """The early look said yes; other calls were faster."""
-    with pytest.raises(QuotaExhausted):
-        run(caller, then=lambda: take_all(user))
+def test_a_quota_that_ends_during_a_call_does_not_refuse_its_answer(caller, user):
+    """Its unit was reserved before the work."""
+    run(caller, then=lambda: take_all(user))
 
-    assert [(r.request_id, r.status) for r in records()] == [("req_1", 429)]
-    assert quota_used(user) == DEFAULT_PLAN.monthly_predictions
+    assert [(r.request_id, r.status) for r in records()] == [("req_1", 200)]
 
 
 def test_nothing_is_run_when_no_quota_is_left(caller, user):
@@ -174,7 +132,7 @@ def test_no_quota_is_taken_from_a_visitor(app):
     run(Caller(Surface.PLAYGROUND, "198.51.100.7"))
 
     assert db.session.scalars(select(MonthlyUse)).all() == []
-    assert [(r.user_id, r.surface) for r in records()] == [(None, "playground")]
+    assert [(r.user_id, r.surface) for r in records()] == [(NOBODY, "playground")]
 
 
 def test_the_record_is_there_before_the_answer_leaves(app, user):

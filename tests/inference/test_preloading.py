@@ -10,8 +10,8 @@ from portal.app import create_app
 from portal.db import db, now
 from portal.extensions import config as running_config
 from portal.extensions import parts
-from portal.usage import Surface, UsageRecord
 from tests.conftest import make_config
+from tests.counted import add_call
 from tests.published import copy_store
 
 IRIS = {"features": np.array([[5.1, 3.5, 1.4, 0.2]], dtype=np.float32)}
@@ -26,20 +26,7 @@ def config(published, tmp_path, redis_server):
 
 def note_calls(name, amount):
     model = catalog.find_any(name)
-    for number in range(amount):
-        db.session.add(
-            UsageRecord(
-                request_id=f"req_{name}_{number}",
-                model_id=model.id,
-                version=1,
-                surface=Surface.API,
-                status=200,
-                latency_ms=1,
-                compute_ms=1,
-                created_at=now(),
-            )
-        )
-    db.session.commit()
+    add_call(now(), amount, model_id=model.id)
 
 
 def in_memory():

@@ -7,8 +7,8 @@ from portal.app import create_app
 from portal.db import db
 from portal.extensions import config as running_config
 from portal.extensions import parts
-from portal.usage import UsageRecord
 from tests import onnx_files
+from tests.counted import records, statuses
 from tests.factories import log_in, make_key, make_user
 
 PREDICT = "/api/v1/models/cats/predict"
@@ -68,9 +68,8 @@ def test_a_new_version_that_can_not_be_loaded_leaves_the_old_one_serving(
         call(client, secret, path=f"{PREDICT[:-8]}/versions/2/predict").status_code
         == 503
     )
-    db.session.rollback()
-    records = db.session.query(UsageRecord.version, UsageRecord.status)
-    assert records.order_by(UsageRecord.id).all() == [(1, 200)] * 4 + [(2, 503)]
+    told = [(record.version, record.status) for record in records()]
+    assert told == [(1, 200)] * 4 + [(2, 503)]
 
 
 def test_after_a_restart_the_version_that_was_live_before_answers(
@@ -138,8 +137,7 @@ def test_a_model_that_never_ends_is_answered_504_at_its_time_limit(
     assert answer.status_code == 504
     assert answer.json["type"] == "/docs/errors#timed-out"
     assert "0.3 seconds" in answer.json["detail"]
-    db.session.rollback()
-    assert db.session.query(UsageRecord.status).all() == [(504,)]
+    assert statuses() == [504]
 
 
 def test_a_time_limit_of_nonsense_is_refused(app, tmp_path):

@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from portal import accounts, keys, usage
 from portal.audit import AuditEvent
-from portal.db import db
+from portal.db import db, now
 from portal.errors import Invalid, NotFound
 from portal.keys import ApiKey
+from portal.limits import DEFAULT_PLAN
 from portal.usage import Surface
 from tests.factories import make_key, make_user
 
@@ -58,6 +59,7 @@ def count_a_call(user, api_key, request_id="req_1"):
         status=200,
         latency_ms=1.0,
         compute_ms=1.0,
+        unit_of=f"{now():%Y-%m}",
     )
     db.session.commit()
 
@@ -238,7 +240,7 @@ def test_the_calls_of_a_deleted_key_stay_counted_as_those_of_a_deleted_key(user)
     db.session.commit()
 
     assert usage_by_key(user) == [("deleted", False, 3), ("desk", True, 1)]
-    assert usage.quota(user.id).used == 4
+    assert usage.quota(user.id, DEFAULT_PLAN).used == 4
 
 
 def test_a_deleted_key_is_no_active_key(user):
@@ -287,7 +289,7 @@ def test_a_call_under_way_is_counted_though_its_key_is_deleted_meanwhile(user):
     count_a_call(user, authenticated)
 
     assert usage_by_key(user) == [("deleted", False, 1)]
-    assert usage.quota(user.id).used == 1
+    assert usage.quota(user.id, DEFAULT_PLAN).used == 1
     assert stored(api_key).last_used_address is None
 
 
@@ -307,7 +309,7 @@ def test_deleting_while_calling_loses_no_call(portal, user):
     at_once(portal, [delete, *(record(number) for number in range(6))])
 
     assert usage_by_key(user) == [("deleted", False, 6)]
-    assert usage.quota(user.id).used == 6
+    assert usage.quota(user.id, DEFAULT_PLAN).used == 6
 
 
 def test_a_user_can_be_removed_with_every_key(user):

@@ -13,8 +13,8 @@ from portal import keys, usage
 from portal.catalog import Model
 from portal.db import db
 from portal.usage import Surface
+from tests.counted import add_calls
 from tests.factories import log_in, make_key, make_user
-from tests.usage.past import add_calls
 
 AS_FRAGMENT = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
@@ -35,6 +35,7 @@ def anywhere(request):
 
 
 def record(user, at, *, api_key=None, model=None, status=200):
+    db.session.commit()
     with time_machine.travel(at, tick=False):
         usage.record(
             request_id=f"req_{token_hex(12)}",
@@ -46,8 +47,8 @@ def record(user, at, *, api_key=None, model=None, status=200):
             status=status,
             latency_ms=30.0,
             compute_ms=20.0,
+            unit_of=at[:7] if status == 200 else "",
         )
-    db.session.commit()
 
 
 def make_plain_model(name):

@@ -9,25 +9,14 @@ from sqlalchemy import delete
 from portal import catalog
 from portal.catalog import Model
 from portal.db import db, now
-from portal.usage import Surface, UsageRecord
 from tests.admin.models.pages import HTMX, names
+from tests.counted import add_call
 from tests.factories import make_user
 
 
 def call_cats(days_ago):
     cats = catalog.find_any("cats")
-    db.session.add(
-        UsageRecord(
-            request_id=f"request-{days_ago}",
-            model_id=cats.id,
-            version=3,
-            surface=Surface.API,
-            status=200,
-            latency_ms=1,
-            compute_ms=1,
-            created_at=now() - timedelta(days=days_ago),
-        )
-    )
+    add_call(now() - timedelta(days=days_ago), model_id=cats.id, version=3)
 
 
 def test_the_list_tells_what_answers_and_who_published_it(

@@ -18,10 +18,10 @@ from portal.app import create_app
 from portal.db import db, now
 from portal.extensions import parts
 from portal.limits import DEFAULT_PLAN
-from portal.usage import MonthlyUse
 from tests.api.calling import statuses
 from tests.api.openai.calling import BAD, GOOD_DAY, inside, openai_client
 from tests.conftest import make_config
+from tests.counted import use_quota
 from tests.factories import make_key, make_user
 from tests.published import copy_store
 from tests.servers import Portal
@@ -181,10 +181,7 @@ def test_a_suspended_person_is_denied(client_inside, ada):
 
 
 def test_the_client_gives_up_at_once_when_the_quota_is_used_up(client_inside, ada):
-    month = f"{now():%Y-%m}"
-    used = DEFAULT_PLAN.monthly_predictions
-    db.session.add(MonthlyUse(user_id=ada.user.id, month=month, used=used))
-    db.session.commit()
+    use_quota(ada.user.id, DEFAULT_PLAN.monthly_predictions)
 
     with pytest.raises(openai.RateLimitError) as refusal:
         embed(client_inside)
