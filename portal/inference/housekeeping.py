@@ -1,6 +1,5 @@
 """What counting leaves to be done after the answer, on a thread of this process."""
 
-import time
 from typing import cast
 
 import structlog
@@ -13,6 +12,7 @@ from portal.db import db
 from portal.extensions import parts
 
 PERIOD_S = 0.5
+FAILING = "portal-housekeeping-failing"
 log = structlog.get_logger(__name__)
 
 
@@ -46,21 +46,25 @@ def finish() -> None:
 
 def _settle(*, is_last: bool = False) -> bool:
     """Bring the counts into the sums and give back what is held; is there more?"""
-    began = time.monotonic()
     try:
         usage.drain()
         has_units = usage.give_back_units(is_last=is_last)
         has_rates = parts().rates.tidy(is_last=is_last)
-    except SQLAlchemyError as error:
-        log.warning(
-            "usage.not_drained",
-            error=str(getattr(error, "orig", error)).strip(),
-            seconds=round(time.monotonic() - began, 1),
-        )
-        return True
-    except Exception:
-        log.exception("usage.not_drained")
+    except Exception as error:  # noqa: BLE001 - a chore raises nothing
+        _note_failure(error)
         return True
     finally:
         db.session.remove()
+    current_app.extensions.pop(FAILING, None)
     return has_units or has_rates or not parts().spool.is_drained
+
+
+def _note_failure(error: Exception) -> None:
+    """Say once that nothing can be settled, not at every try."""
+    if current_app.extensions.setdefault(FAILING, error) is not error:
+        return
+    if isinstance(error, SQLAlchemyError):
+        cause = str(getattr(error, "orig", error)).strip()
+        log.warning("usage.not_drained", error=cause)
+    else:
+        log.error("usage.not_drained", exc_info=error)
