@@ -103,6 +103,8 @@ class Config(BaseModel):
     threads: int = Field(8, ge=1, le=256)
     anonymous_rate: str = "10/minute;100/day"
     max_upload_mb: int = Field(10, ge=1, le=1024)
+    # The list of models tells the calls of the last seven days.
+    usage_retention_days: int = Field(90, ge=7, le=3650)
     inference_threads: int = Field(1, ge=1, le=256)
     inference_providers: CommaList = ()
 

@@ -1,7 +1,12 @@
-"""`flask worker`: what happens behind the pages, once a second."""
+"""`flask worker`: what happens behind the pages, once a second.
+
+Of what is to be done, one thing that fails keeps no other from its turn.
+"""
 
 import signal
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -15,8 +20,10 @@ from portal.db import db
 from portal.mail.delivery import deliver_due
 
 PERIOD_S = 1.0
+TIDY_EVERY_S = 3600.0
 LONGEST_PAUSE_S = 10.0
 GRACE_S = 0.7  # for the message that is being sent when the worker is stopped
+Job = Callable[[], object]
 log = structlog.get_logger(__name__)
 
 
@@ -28,9 +35,10 @@ class _StoppedWithinWork(BaseException):
 @click.option("--once", is_flag=True, help="Do what is due, then end.")
 @with_appcontext
 def worker(*, once: bool) -> None:
-    """Send mail until stopped by SIGTERM or SIGINT."""
+    """Send mail and keep the counts until stopped by SIGTERM or SIGINT."""
     if once:
         usage.drain_orphans()
+        usage.tidy()
         deliver_due()
         return
     stopping = threading.Event()
@@ -53,19 +61,21 @@ def worker(*, once: bool) -> None:
 
 
 def _run(stopping: threading.Event) -> None:
-    pause_s = PERIOD_S
+    pause_s, tidied_at = PERIOD_S, -TIDY_EVERY_S
     while not stopping.is_set():
-        pause_s = (
-            PERIOD_S if _do_due_work(stopping) else min(pause_s * 2, LONGEST_PAUSE_S)
-        )
+        jobs: list[Job] = [usage.drain_orphans, lambda: deliver_due(stopping.is_set)]
+        if time.monotonic() - tidied_at >= TIDY_EVERY_S:
+            tidied_at = time.monotonic()
+            jobs.append(usage.tidy)
+        failed = [job for job in jobs if not _do(job)]
+        pause_s = PERIOD_S if not failed else min(pause_s * 2, LONGEST_PAUSE_S)
         stopping.wait(pause_s)
 
 
-def _do_due_work(stopping: threading.Event) -> bool:
-    """Do what is due; return False, with a log line, when it can't be done."""
+def _do(job: Job) -> bool:
+    """Do *job*; return False, with a log line, when it can't be done."""
     try:
-        usage.drain_orphans()
-        deliver_due(stopping.is_set)
+        job()
     except SQLAlchemyError as error:
         log.warning(
             "worker.database_away", error=str(getattr(error, "orig", error)).strip()

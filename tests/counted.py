@@ -1,7 +1,9 @@
 """What was counted, and calls of days gone by."""
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from portal import usage
 from portal.accounts import User
@@ -71,3 +73,35 @@ def add_calls(user: User, day: date, statuses: Mapping[int, int]) -> None:
     for status, count in statuses.items():
         at = datetime.combine(day, time(), tzinfo=UTC)
         add_call(at, count, user_id=user.id, status=status)
+
+
+def record(user_id: int | None, request_id: str = "req_1", **changed: object) -> None:
+    """Write down an answer of the API, or as *changed* says."""
+    answer: dict[str, Any] = {
+        "request_id": request_id,
+        "user_id": user_id,
+        "api_key_id": None,
+        "model_id": None,
+        "version": 1,
+        "surface": Surface.API,
+        "status": 200,
+        "latency_ms": 12.5,
+        "compute_ms": 10.0,
+    }
+    usage.record(**answer | changed)
+
+
+def answer(user_id: int) -> None:
+    """Take a unit of the month and use it, as an answered call does."""
+    unit = usage.take_unit(user_id, DEFAULT_PLAN)
+    record(user_id, unit_of=unit.note.month)
+
+
+def abandon() -> None:
+    """Leave the spool and the units as a process does that is killed."""
+    spool = parts().spool
+    for file in spool._files:  # noqa: SLF001 - what dies closes nothing itself
+        # The lock ends with the process.
+        os.close(file.descriptor)
+    spool.begin_afresh()
+    parts().month_leases.begin_afresh()

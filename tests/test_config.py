@@ -41,6 +41,7 @@ def load(tmp_path):
         ("anonymous_rate", "10/minute;100/day"),
         ("max_upload_mb", 10),
         ("max_upload_bytes", 10_485_760),
+        ("usage_retention_days", 90),
         ("inference_threads", 1),
         ("inference_providers", ()),
         ("is_embedded", True),

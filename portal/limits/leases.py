@@ -58,8 +58,17 @@ class Leases(Generic[Note]):
                     return lease
         return None
 
-    def add(self, lease: Lease[Note]) -> None:
-        """Hold *lease*."""
+    def lend(
+        self, key: Hashable, units: int, *, seconds: float, note: Note
+    ) -> Lease[Note]:
+        """Hold *units* of *key* for some *seconds*, and use the first of them."""
+        lease = Lease(key, units - 1, clock.now_s() + seconds, note)
+        if lease.units:
+            self.keep(lease)
+        return lease
+
+    def keep(self, lease: Lease[Note]) -> None:
+        """Hold *lease*, which was swept and could not be given back."""
         with self._lock:
             self._held.setdefault(lease.key, deque()).append(lease)
 

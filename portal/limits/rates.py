@@ -163,14 +163,9 @@ class RateLimits:
         return bool(self._leases)
 
     def _use(self, whose: tuple[str, ...], found: _Windows) -> Hit:
-        lease = Lease(
-            whose,
-            units=found.counted.units - 1,
-            ends_at=min(found.at + LEASE_S, found.last_until - EDGE_S),
-            note=found,
-        )
-        if lease.units:
-            self._leases.add(lease)
+        counted = found.counted
+        seconds = min(LEASE_S, min(counted.left_s) - EDGE_S)
+        lease = self._leases.lend(whose, counted.units, seconds=seconds, note=found)
         return Hit(found.allowances(lease.units), lease)
 
     def _refuse(self, whose: tuple[str, ...], found: _Windows) -> None:

@@ -28,6 +28,7 @@ LEASE_S = 10  # after the last renewal
 RENEW_AFTER_S = 3.0
 IDLE_S = 0.005
 TRIES = 4  # on a machine that is busy, a slot may come back late
+MAX_WAITING = 2  # of one caller; each holds a thread
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -124,14 +125,14 @@ class Slots:
         """Return the name of a slot; "" when Redis can't say."""
         if self._take is None or clock.now_s() - self._redis_lost_at < RETRY_AFTER_S:
             return ""
-        slot, may_wait = self._reuse(owner, amount)
+        slot = self._reuse(owner, amount)
         if slot:
             return slot
         slot = secrets.token_hex(8)
         try:
-            taken = self._ask(owner, amount, slot)
-            if not taken and may_wait:
-                taken = self._ask_again(owner, amount, slot)
+            taken = self._ask(owner, amount, slot) or self._ask_again(
+                owner, amount, slot
+            )
         except (redis.RedisError, OSError) as error:
             self._lose_redis(error)
             return ""
@@ -142,8 +143,8 @@ class Slots:
         self._chore.due()
         return slot
 
-    def _reuse(self, owner: str, amount: int) -> tuple[str, bool]:
-        """Return a slot that is idle, or "" and whether it is worth to wait for one.
+    def _reuse(self, owner: str, amount: int) -> str:
+        """Return a slot that is idle here, or "".
 
         Raises:
             SlotsTaken: All *amount* are running in this process.
@@ -151,14 +152,14 @@ class Slots:
         with self._lock:
             held = self._owners.get(owner)
             if held is None:
-                return "", True
+                return ""
             if len(held.running) >= amount:
                 raise SlotsTaken(amount)
-            if held.idle:
-                slot, _ = held.idle.popitem()
-                held.running.add(slot)
-                return slot, False
-            return "", held.waiting < amount
+            if not held.idle:
+                return ""
+            slot, _ = held.idle.popitem()
+            held.running.add(slot)
+            return slot
 
     def _ask(self, owner: str, amount: int, slot: str) -> bool:
         return bool(self._take(keys=[_key(owner)], args=[amount, LEASE_S, slot]))  # type: ignore[misc]
@@ -167,6 +168,8 @@ class Slots:
         """Ask again, when what is idle in other processes must be back."""
         with self._lock:
             held = self._owners.setdefault(owner, _Owner(clock.now_s()))
+            if held.waiting >= MAX_WAITING:
+                return False
             held.waiting += 1
         try:
             for _ in range(TRIES):

@@ -103,13 +103,13 @@ class Spool:
         return read_lines(file.path, file.drained, most=BATCH_BYTES)
 
     def mark_drained(self, name: str, end: int) -> None:
-        """Note that the file called *name* is drained up to *end*.
+        """Note that the file called *name* is drained up to *end*."""
+        self._find(name).drained = end
 
-        A long file gives way to a new one, and is deleted.
-        """
+    def rotate(self) -> None:
+        """Let a long file give way to a new one; delete what is drained of the old."""
         with self._lock:
-            self._find(name).drained = end
-            if self._files[-1].size > ROTATE_BYTES:
+            if self._files and self._files[-1].size > ROTATE_BYTES:
                 with suppress(SpoolUnwritable):
                     self._add_file()
             for file in self._files[:-1]:

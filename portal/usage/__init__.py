@@ -27,6 +27,7 @@ from portal.usage.service import (
     used_this_month,
 )
 from portal.usage.tables import Surface
+from portal.usage.tidying import tidy
 
 __all__ = [
     "Cell",
@@ -53,5 +54,6 @@ __all__ = [
     "record",
     "summary",
     "take_unit",
+    "tidy",
     "used_this_month",
 ]

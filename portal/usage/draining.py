@@ -33,6 +33,7 @@ def drain() -> None:
         for name in spool.files():
             while (batch := spool.read(name)).end > batch.offset:
                 spool.mark_drained(name, _settle(name, spool.holder, batch))
+        spool.rotate()
 
 
 def drain_orphans() -> int:

@@ -22,19 +22,16 @@ def bucket_of(latency_ms: float) -> int:
     return bisect_left(BOUNDS_MS, latency_ms)
 
 
-def quantile(counts: Sequence[int], part: float) -> float | None:
+def quantile(counts: Sequence[int], part: float) -> float:
     """Return what *part* (0 to 1) of the answers took at most, in milliseconds.
 
-    Within a bucket they are taken to lie evenly. None without any answer.
+    Within a bucket they are taken to lie evenly. 0 without any answer.
     """
-    total = sum(counts)
-    if not total:
-        return None
-    wanted, below = part * total, 0
+    wanted, below = part * sum(counts), 0
     for place, count in enumerate(counts):
         if count and below + count >= wanted:
             lower = BOUNDS_MS[place - 1] if place else 0.0
             upper = BOUNDS_MS[min(place, len(BOUNDS_MS) - 1)]
             return lower + (upper - lower) * (wanted - below) / count
         below += count
-    return float(BOUNDS_MS[-1])
+    return 0.0

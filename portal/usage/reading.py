@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
+from operator import add
 from typing import Any, Self
 
 from sqlalchemy import Row, and_, case, func, select
@@ -19,6 +20,7 @@ from portal.db import db, now
 from portal.keys.tables import ApiKey
 from portal.limits import DEFAULT_PLAN
 from portal.usage.draining import drain
+from portal.usage.histogram import BUCKETS, quantile
 from portal.usage.service import Quota, quota
 from portal.usage.tables import Surface, usage_days
 
@@ -53,14 +55,14 @@ class UsageSum:
         errors: Of the calls, those answered with a status of 400 or more.
         playground: Of the calls, those made on a model's page.
         compute_ms: Computing time of all, in milliseconds.
-        latency_sum_ms: Time to the answer of all, in milliseconds.
+        latencies: How many took how long, in the buckets of `portal.usage.histogram`.
     """
 
     calls: int = 0
     errors: int = 0
     playground: int = 0
     compute_ms: float = 0
-    latency_sum_ms: float = 0
+    latencies: tuple[int, ...] = (0,) * len(BUCKETS)
 
     @property
     def answered(self) -> int:
@@ -73,9 +75,14 @@ class UsageSum:
         return self.calls - self.playground
 
     @property
-    def latency_ms(self) -> float:
-        """The average time to an answer, in milliseconds."""
-        return self.latency_sum_ms / self.calls if self.calls else 0
+    def p50_ms(self) -> float:
+        """What half of the calls took at most, in milliseconds."""
+        return quantile(self.latencies, 0.5)
+
+    @property
+    def p95_ms(self) -> float:
+        """What 95 % of the calls took at most, in milliseconds."""
+        return quantile(self.latencies, 0.95)
 
     def __add__(self, other: Self) -> "UsageSum":
         """Return the sum of both."""
@@ -84,7 +91,7 @@ class UsageSum:
             errors=self.errors + other.errors,
             playground=self.playground + other.playground,
             compute_ms=self.compute_ms + other.compute_ms,
-            latency_sum_ms=self.latency_sum_ms + other.latency_sum_ms,
+            latencies=tuple(map(add, self.latencies, other.latencies)),
         )
 
 
@@ -177,7 +184,7 @@ def cells(user: User, first: date, last: date) -> Sequence[Cell]:
             func.sum(days.calls).label("calls"),
             func.sum(case((is_error, days.calls), else_=0)).label("errors"),
             func.sum(days.compute_ms).label("compute_ms"),
-            func.sum(days.latency_ms).label("latency_sum_ms"),
+            *(func.sum(days[bucket]).label(bucket) for bucket in BUCKETS),
         )
         .outerjoin(Model, Model.id == days.model_id)
         .outerjoin(ApiKey, is_the_key)
@@ -207,7 +214,7 @@ def _cell(row: Row[Any]) -> Cell:
             errors=int(row.errors),
             playground=calls if is_page else 0,
             compute_ms=row.compute_ms,
-            latency_sum_ms=row.latency_sum_ms,
+            latencies=tuple(int(row._mapping[bucket]) for bucket in BUCKETS),  # noqa: SLF001 - SQLAlchemy's public name
         ),
     )
 

@@ -13,8 +13,6 @@ import orjson
 from portal.extensions import parts
 from portal.usage.tables import NOBODY, Surface
 
-SUCCESS = range(200, 300)
-
 
 @dataclass(frozen=True, slots=True)
 class Record:

@@ -1,6 +1,5 @@
 """The monthly quota of a user: a unit is taken before the work."""
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +16,6 @@ from portal.usage.months import UserMonth
 from portal.usage.tables import MonthlyUse
 
 LEASE_S = 1.0
-
-
 Unit = Lease[UserMonth]
 
 
@@ -69,10 +66,7 @@ def take_unit(user_id: int, plan: Plan) -> Unit:
         raise QuotaExhausted(
             plan.monthly_predictions, retry_after_s=months.seconds_left(at)
         )
-    unit = Lease(whose, units - 1, time.monotonic() + LEASE_S, whose)
-    if unit.units:
-        leases.add(unit)
-    return unit
+    return leases.lend(whose, units, seconds=LEASE_S, note=whose)
 
 
 def put_back_unit(unit: Unit) -> None:
@@ -100,7 +94,7 @@ def give_back_units(*, is_last: bool = False) -> bool:
     finally:
         # Without a database they are held on, to be returned another time.
         for lease in over:
-            leases.add(lease)
+            leases.keep(lease)
     return bool(leases)
 
 

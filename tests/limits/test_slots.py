@@ -37,8 +37,8 @@ def test_a_slot_is_given_back_when_the_call_ends(slots):
         with slots.hold("ada", 1):
             pass
 
-    with slots.hold("ada", 1):
-        assert True
+    with slots.hold("ada", 1), pytest.raises(SlotsTaken), slots.hold("ada", 1):
+        pass
 
 
 def test_a_slot_is_given_back_after_an_exception(slots):

@@ -1,32 +1,20 @@
-"""Every answer is in the sums once, and the quota of a month is exact."""
+"""Every answer is in the sums once, whatever fails."""
 
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+import resource
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from sqlalchemy import delete, select
+from structlog.testing import capture_logs
 
 from portal import usage
-from portal.db import db
+from portal.db import db, now
 from portal.extensions import parts, quarantine_dir
-from portal.limits import DEFAULT_PLAN
-from portal.spool import Spool, line_of
-from portal.usage import Surface
-from portal.usage.tables import (
-    MonthlyUse,
-    QuotaLease,
-    SpoolOffset,
-    usage_days,
-    usage_hours,
-    usage_minutes,
-)
-from tests.counted import quota_used, records, use_quota
+from portal.spool import Spool, SpoolUnwritable, line_of
+from portal.usage.tables import SpoolOffset, usage_days, usage_hours, usage_minutes
+from tests.counted import abandon, add_call, answer, record, records
 from tests.factories import make_user
-
-LIMIT = DEFAULT_PLAN.monthly_predictions
 
 
 @pytest.fixture(params=["app", "pg_app"])
@@ -40,55 +28,11 @@ def user(portal):
     return make_user()
 
 
-def record(user_id, request_id="req_1", **changed):
-    usage.record(
-        **{
-            "request_id": request_id,
-            "user_id": user_id,
-            "api_key_id": None,
-            "model_id": None,
-            "version": 1,
-            "surface": Surface.API,
-            "status": 200,
-            "latency_ms": 12.5,
-            "compute_ms": 10.0,
-        }
-        | changed
-    )
-
-
-def answer(user_id):
-    """Take a unit and use it, as an answered call does."""
-    unit = usage.take_unit(user_id, DEFAULT_PLAN)
-    record(user_id, unit_of=unit.note.month)
-
-
 def calls(table=usage_days):
     """Return (status, calls) of each sum."""
     db.session.rollback()
     rows = select(table.c.status, table.c.calls).order_by(table.c.status)
     return [tuple(row) for row in db.session.execute(rows)]
-
-
-def month_of(user):
-    db.session.rollback()
-    return db.session.execute(
-        select(MonthlyUse.used, MonthlyUse.reserved).where(
-            MonthlyUse.user_id == user.id
-        )
-    ).one()
-
-
-def abandon():
-    """Leave the spool as a process does that is killed; return its holder."""
-    spool = parts().spool
-    holder = spool.holder
-    for file in spool._files:  # noqa: SLF001 - what dies closes nothing itself
-        # The lock ends with the process.
-        os.close(file.descriptor)
-    spool.begin_afresh()
-    parts().month_leases.begin_afresh()
-    return holder
 
 
 def test_an_answer_is_written_down_as_it_was(user):
@@ -168,7 +112,6 @@ def test_what_a_dead_process_left_is_drained_once(user):
 
     assert adopted == [1, 0]
     assert calls() == [(200, 1), (500, 1)]
-    assert month_of(user) == (1, 0)
     assert list(parts().spool.folder.iterdir()) == []
 
 
@@ -222,127 +165,6 @@ def test_records_of_a_user_who_is_gone_do_not_stop_the_others(user):
     assert calls() == [(200, 1), (200, 1)]
 
 
-def test_an_answered_prediction_takes_one_unit_of_quota(user):
-    answer(user.id)
-    answer(user.id)
-
-    quota = usage.quota(user.id, DEFAULT_PLAN)
-
-    assert (quota.limit, quota.used, quota.left) == (LIMIT, 2, LIMIT - 2)
-
-
-def test_a_unit_that_is_put_back_is_not_used(user):
-    usage.put_back_unit(usage.take_unit(user.id, DEFAULT_PLAN))
-    record(user.id, status=500)
-
-    usage.give_back_units(is_last=True)
-
-    assert quota_used(user) == 0
-    assert month_of(user) == (0, 0)
-
-
-def test_units_are_reserved_some_at_a_time_and_given_back(user):
-    answer(user.id)
-    assert month_of(user).reserved == 64
-
-    assert not usage.give_back_units(is_last=True)
-    usage.drain()
-
-    assert month_of(user) == (1, 0)
-
-
-def test_what_a_dead_process_reserved_comes_back(user):
-    answer(user.id)
-    abandon()
-
-    usage.drain_orphans()
-
-    assert month_of(user) == (1, 0)
-    assert db.session.scalars(select(QuotaLease)).all() == []
-
-
-def test_without_a_unit_left_a_call_is_refused_before_its_work(user):
-    use_quota(user.id, LIMIT)
-
-    with pytest.raises(usage.QuotaExhausted, match="all 10000 predictions") as refused:
-        usage.take_unit(user.id, DEFAULT_PLAN)
-
-    assert refused.value.policy == "monthly"
-
-
-def test_the_last_unit_can_be_used(user):
-    use_quota(user.id, LIMIT - 1)
-
-    answer(user.id)
-
-    assert usage.quota(user.id, DEFAULT_PLAN).left == 0
-
-
-def test_quotas_of_two_users_do_not_touch(user):
-    use_quota(user.id, LIMIT)
-    other = make_user("bob@example.org")
-
-    answer(other.id)
-
-    assert quota_used(other) == 1
-
-
-@pytest.mark.parametrize(
-    ("now", "resets_at", "wait_s"),
-    [
-        ("2026-11-30T23:59:30Z", datetime(2026, 12, 1, tzinfo=UTC), 30),
-        ("2026-12-31T23:00:00Z", datetime(2027, 1, 1, tzinfo=UTC), 3600),
-        ("2028-02-29T00:00:00Z", datetime(2028, 3, 1, tzinfo=UTC), 86400),
-    ],
-)
-def test_the_refusal_says_when_the_next_month_begins(user, now, resets_at, wait_s):
-    with time_machine.travel(now, tick=False):
-        use_quota(user.id, LIMIT)
-
-        with pytest.raises(usage.QuotaExhausted) as refused:
-            usage.take_unit(user.id, DEFAULT_PLAN)
-
-        assert usage.quota(user.id, DEFAULT_PLAN).resets_at == resets_at
-        assert refused.value.headers["Retry-After"] == str(wait_s)
-
-
-def test_a_call_that_runs_into_the_next_month_uses_a_unit_of_its_own(user):
-    with time_machine.travel("2026-11-30T23:59:59Z", tick=False) as clock:
-        unit = usage.take_unit(user.id, DEFAULT_PLAN)
-        clock.shift(2)
-        record(user.id, unit_of=unit.note.month)
-
-        assert quota_used(user) == 0
-        answer(user.id)
-        assert quota_used(user) == 1
-
-
-def test_the_edge_of_the_quota_is_exact_when_many_come_at_once(pg_app):
-    user = make_user()
-    user_id = user.id
-    use_quota(user_id, LIMIT - 120)
-    at_once = 8
-    start = threading.Barrier(at_once, timeout=10)
-
-    def predict(_):
-        with pg_app.app_context():
-            start.wait()
-            answered = 0
-            for _ in range(40):
-                try:
-                    answer(user_id)
-                    answered += 1
-                except usage.QuotaExhausted:
-                    db.session.rollback()
-            return answered
-
-    with ThreadPoolExecutor(at_once) as threads:
-        answered = sum(threads.map(predict, range(at_once)))
-
-    assert answered == 120
-    assert usage.quota(user_id, DEFAULT_PLAN).left == 0
-
-
 def test_an_offset_that_is_gone_is_no_reason_to_lose_a_record(user):
     record(user.id)
     db.session.execute(delete(SpoolOffset))
@@ -351,3 +173,68 @@ def test_an_offset_that_is_gone_is_no_reason_to_lose_a_record(user):
     usage.drain()
 
     assert calls() == [(200, 1)]
+
+
+def test_a_full_disk_answers_nothing_and_keeps_what_was_written(user):
+    record(user.id)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = sum(path.stat().st_size for path in parts().spool.folder.iterdir())
+    # The kernel takes a part of the next line, then refuses.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 40, hard))
+    try:
+        # What is printed may be a file, too.
+        with capture_logs() as logs:
+            for _ in range(2):
+                with pytest.raises(SpoolUnwritable, match="can't be counted"):
+                    record(user.id, "req_2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    record(user.id, "req_3")
+
+    assert [one["event"] for one in logs] == ["spool.unwritable"] * 2
+    assert [one.request_id for one in records()] == ["req_1", "req_3"]
+    usage.drain()
+    assert calls() == [(200, 2)]
+
+
+def test_a_long_file_gives_way_to_a_new_one(user, monkeypatch):
+    monkeypatch.setattr("portal.spool.spool.ROTATE_BYTES", 500)
+    first = None
+    for _ in range(4):
+        for _ in range(3):
+            record(user.id)
+        first = first or parts().spool.files()
+        usage.drain()
+
+    files = [path.name for path in parts().spool.folder.iterdir()]
+    assert files == parts().spool.files()
+    assert len(files) == 1
+    assert files != first
+    assert calls() == [(200, 12)]
+
+
+def test_old_minutes_and_hours_are_forgotten_and_days_are_not(user):
+    for days_ago in (400, 91, 89, 0):
+        add_call(now() - timedelta(days=days_ago), user_id=user.id)
+
+    usage.tidy()
+
+    assert len(calls(usage_minutes)) == 2
+    assert len(calls(usage_hours)) == 2
+    assert len(calls(usage_days)) == 4
+
+
+def test_spools_that_are_gone_are_forgotten_after_a_day(user):
+    record(user.id)
+    usage.drain()
+    (file,) = parts().spool.files()
+    db.session.add(SpoolOffset(file="gone.1.records", offset=1))
+    db.session.commit()
+    usage.tidy()
+    assert set(db.session.scalars(select(SpoolOffset.file))) == {file, "gone.1.records"}
+
+    with time_machine.travel(now() + timedelta(days=2)):
+        usage.tidy()
+
+    # The file that is there still would otherwise be counted from its beginning.
+    assert db.session.scalars(select(SpoolOffset.file)).all() == [file]
