@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from portal import catalog, inference
+from portal import catalog, inference, usage
 from portal.accounts import User
 from portal.db import db
 from portal.errors import Invalid
@@ -126,6 +126,17 @@ def test_nothing_is_run_when_no_quota_is_left(caller, user):
         run(caller)
 
     assert [(r.status, r.compute_ms) for r in records()] == [(429, 0.0)]
+
+
+@pytest.mark.parametrize(("then", "error"), [(refuse, Invalid), (fail, RuntimeError)])
+def test_a_call_that_fails_puts_its_unit_back(caller, then, error):
+    with pytest.raises(error):
+        run(caller, then=then)
+
+    usage.drain()
+    usage.give_back_units(is_last=True)
+
+    assert db.session.scalar(select(MonthlyUse.reserved)) == 0
 
 
 def test_no_quota_is_taken_from_a_visitor(app):

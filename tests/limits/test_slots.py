@@ -2,7 +2,8 @@
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 
 import pytest
 import redis
@@ -132,6 +133,27 @@ def test_the_next_call_of_a_caller_uses_the_slot_without_asking(redis_server):
 
     with slots.hold("ada", 1), redis.Redis.from_url(redis_server.url) as client:
         assert client.keys("*") == []
+
+
+def test_of_many_calls_that_find_no_slot_two_wait_for_one(redis_server, monkeypatch):
+    """Each that waits holds a thread of the worker."""
+    redis_server.flush()
+    monkeypatch.setattr("portal.limits.slots.IDLE_S", 0.4)
+    monkeypatch.setattr("portal.limits.slots.TRIES", 1)
+    one, other = Slots(redis_server.url), Slots(redis_server.url)
+
+    def call():
+        with pytest.raises(SlotsTaken), other.hold("ada", 5):
+            pass
+
+    with ExitStack() as held, ThreadPoolExecutor(6) as threads:
+        for _ in range(5):
+            held.enter_context(one.hold("ada", 5))
+        calls = [threads.submit(call) for _ in range(6)]
+        refused, waiting = wait(calls, timeout=0.8)
+
+    assert (len(refused), len(waiting)) == (4, 2)
+    assert [one.result() for one in calls] == [None] * 6
 
 
 def is_soon_free(slots, owner, *, within_s):
