@@ -22,6 +22,10 @@ BOUNDS_MS = (
     *(10_000, 15_000, 20_000, 30_000, 60_000),
 )
 BUCKETS = tuple(f"latency_{number}" for number in range(len(BOUNDS_MS) + 1))
+GROUP = (
+    *("user_id", "starts_at", "api_key_id", "model_id"),
+    *("version", "surface", "status"),
+)
 SPANS = {"minute": "%Y-%m-%d %H:%M", "hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d 00:00"}
 
 
@@ -90,16 +94,7 @@ def _make_sums(name):
         sa.Column("compute_ms", sa.Double(), nullable=False),
         sa.Column("latency_ms", sa.Double(), nullable=False),
         *(sa.Column(bucket, sa.BigInteger(), nullable=False) for bucket in BUCKETS),
-        sa.PrimaryKeyConstraint(
-            "user_id",
-            "starts_at",
-            "api_key_id",
-            "model_id",
-            "version",
-            "surface",
-            "status",
-            name=op.f(f"pk_{name}"),
-        ),
+        sa.PrimaryKeyConstraint(*GROUP, name=op.f(f"pk_{name}")),
     )
     op.create_index(op.f(f"ix_{name}_starts_at"), name, ["starts_at"])
 
@@ -119,16 +114,15 @@ def _fill_sums(span):
         " THEN 1 ELSE 0 END)"
         for lower, upper in zip(lower_bounds, upper_bounds, strict=True)
     )
+    # As in GROUP; what was null is 0.
+    group = f"""COALESCE(user_id, 0), {starts_at}, COALESCE(api_key_id, 0),
+        COALESCE(model_id, 0), COALESCE(version, 0), surface, status"""
+    columns = (*GROUP, "calls", "compute_ms", "latency_ms", *BUCKETS)
     op.execute(
-        # Numbers of this file only.
-        f"INSERT INTO usage_{span}s (user_id, starts_at, api_key_id, model_id, "  # noqa: S608
-        f"version, surface, status, calls, compute_ms, latency_ms, "
-        f"{', '.join(BUCKETS)}) "
-        f"SELECT COALESCE(user_id, 0), {kept_as}, COALESCE(api_key_id, 0), "
-        f"COALESCE(model_id, 0), COALESCE(version, 0), surface, status, COUNT(*), "
-        f"SUM(compute_ms), SUM(latency_ms), {counts} FROM usage_records "
-        f"GROUP BY COALESCE(user_id, 0), {starts_at}, COALESCE(api_key_id, 0), "
-        f"COALESCE(model_id, 0), COALESCE(version, 0), surface, status"
+        # Names and numbers of this file only.
+        f"INSERT INTO usage_{span}s ({', '.join(columns)}) "  # noqa: S608
+        f"SELECT {group.replace(starts_at, kept_as)}, COUNT(*), SUM(compute_ms), "
+        f"SUM(latency_ms), {counts} FROM usage_records GROUP BY {group}"
     )
 
 
