@@ -14,7 +14,7 @@ def asked_version(call: Call, name: str, number: int | None) -> ModelVersion:
     Raises:
         ScopeMissing: The key may not predict.
         ModelNotFound: No such model or version, or none for this caller.
-        Unavailable: It can't be loaded.
+        Unavailable: It can't be loaded, or is busy.
     """
     require_scope(call.caller, Scope.PREDICT)
     found = catalog.find_model(name, viewer=call.caller.user)
@@ -22,4 +22,5 @@ def asked_version(call: Call, name: str, number: int | None) -> ModelVersion:
     if number is None:
         call.version = version = inference.serving_version(found)
     add_fields(model=found.name, version=version.number)
+    inference.refuse_if_busy(version)
     return version

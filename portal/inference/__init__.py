@@ -5,7 +5,7 @@ from portal.inference.housekeeping import finish
 from portal.inference.metering import Call, admitted, metered
 from portal.inference.preloading import preload
 from portal.inference.service import infer
-from portal.inference.serving import serving_version
+from portal.inference.serving import refuse_if_busy, serving_version
 from portal.inference.snippets import Command, curl_command, curl_commands, sample_of
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "infer",
     "metered",
     "preload",
+    "refuse_if_busy",
     "sample_of",
     "serving_version",
 ]

@@ -32,3 +32,15 @@ def serving_version(model: Model) -> ModelVersion:
     if pool.failure(spec) is not None:
         catalog.note_failure(live)
     return next(v for v in model.versions if v.digest == answering.spec.digest)
+
+
+def refuse_if_busy(version: ModelVersion) -> None:
+    """Refuse a call of *version* before its body is parsed, if it would find no place.
+
+    Parsing a picture's worth of numbers costs more than many a run: without this, the
+    calls that a busy model refuses take the processor from those that it answers.
+
+    Raises:
+        Unavailable: It is busy.
+    """
+    parts().pool.refuse_if_busy(catalog.version_spec(version, config()))

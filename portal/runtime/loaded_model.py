@@ -12,7 +12,7 @@ from portal.runtime.backends import Backend, InProcess, Isolated
 from portal.runtime.deadline import Deadline
 from portal.runtime.failures import ModelFailed
 from portal.runtime.providers import CPU
-from portal.runtime.scheduler import Lane, Scheduler
+from portal.runtime.scheduler import Busy, Lane, Scheduler
 from portal.runtime.statistics import STEPS, Statistics
 from portal.runtime.tensor_value import TensorValue
 from portal.runtime.version_spec import VersionSpec
@@ -105,6 +105,18 @@ class LoadedModel:
         return Prediction(
             run.outputs, {step: round(value, 3) for step, value in timings.items()}
         )
+
+    def refuse_if_busy(self) -> None:
+        """Refuse a call before its values are read, if it would find no place.
+
+        Raises:
+            Unavailable: Too many of its runs go on and wait already.
+        """
+        try:
+            self.lane.refuse_if_full()
+        except Busy:
+            self.statistics.failed(0.0)
+            raise
 
     def _tell_owner(self, failure: ModelFailed) -> None:
         log.error(

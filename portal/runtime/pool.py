@@ -92,6 +92,16 @@ class ModelPool:
             loaded = self._find(spec.digest)
             return loaded or self._load(spec)
 
+    def refuse_if_busy(self, spec: VersionSpec) -> None:
+        """Refuse a call of a loaded version that would find no place now.
+
+        Raises:
+            Unavailable: Too many of its runs go on and wait already.
+        """
+        loaded = self._find(spec.digest)
+        if loaded is not None:
+            loaded.refuse_if_busy()
+
     def answering(self, spec: VersionSpec) -> LoadedModel:
         """Return what answers for *spec*: the version itself, loaded if need be.
 

@@ -82,12 +82,24 @@ class Scheduler:
         finally:
             self._leave(lane, time.perf_counter() - started_at)
 
+    def refuse_if_full(self, lane: "Lane") -> None:
+        """Refuse a call of *lane* that would find no place now.
+
+        Raises:
+            Busy: Too many of its calls run and wait already.
+        """
+        with self._lock:
+            self._refuse_if_full(lane)
+
+    def _refuse_if_full(self, lane: "Lane") -> None:
+        if lane.is_active and not self._may_hold_another(lane):
+            raise Busy(lane.retry_after_s())
+
     def _enter(self, lane: "Lane", deadline: Deadline) -> None:
         with self._lock:
+            self._refuse_if_full(lane)
             if not lane.is_active:
                 self._lanes.append(lane)
-            elif not self._may_hold_another(lane):
-                raise Busy(lane.retry_after_s())
             self._held += 1
             if self._may_run_another(lane):
                 self._start(lane)
@@ -172,6 +184,10 @@ class Lane:
         """Wait for a turn, as `Scheduler.turn` says."""
         with self._scheduler.turn(self, deadline) as queue_ms:
             yield queue_ms
+
+    def refuse_if_full(self) -> None:
+        """Refuse a call that would find no place, as `Scheduler.refuse_if_full`."""
+        self._scheduler.refuse_if_full(self)
 
     def retry_after_s(self) -> int:
         """Return when a place should be free, spread so that not all come at once."""

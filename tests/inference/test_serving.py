@@ -1,5 +1,9 @@
 """Which version answers when the live one can't, or takes too long."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from portal import catalog
@@ -7,6 +11,8 @@ from portal.app import create_app
 from portal.db import db
 from portal.extensions import config as running_config
 from portal.extensions import parts
+from portal.runtime.deadline import Deadline
+from portal.runtime.scheduler import Busy
 from tests import onnx_files
 from tests.counted import records, statuses
 from tests.factories import log_in, make_key, make_user
@@ -188,3 +194,50 @@ def test_the_gallery_shows_a_model_that_can_not_answer_as_offline(
     assert call(client, secret).status_code == 503
 
     assert "Offline" in client.get("/models/cats").text
+
+
+@pytest.fixture
+def busy_cats(app, tmp_path):
+    """The model cats, all of whose places are held."""
+    version = publish(tmp_path, onnx_files.adder(1))
+    loaded = parts().pool.get(catalog.version_spec(version, running_config()))
+    let_go = threading.Event()
+
+    def hold():
+        with loaded.lane.turn(Deadline(30)):
+            let_go.wait(30)
+
+    with ThreadPoolExecutor(20) as threads:
+        while not is_full(loaded.lane):
+            held = loaded.lane.held
+            threads.submit(hold)
+            while loaded.lane.held == held:
+                time.sleep(0.001)
+        yield loaded
+        let_go.set()
+
+
+def is_full(lane):
+    try:
+        lane.refuse_if_full()
+    except Busy:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "path",
+    [PREDICT, PREDICT.replace("cats", "cats/versions/1"), "/v2/models/cats/infer"],
+)
+def test_a_busy_model_refuses_before_the_body_is_parsed(
+    client, secret, busy_cats, path
+):
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+
+    answer = client.post(path, data=b"{ no JSON", headers=headers)
+
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "busy" in answer.json["detail"]
+    assert statuses() == [503]
+    assert busy_cats.statistics.read().failures == 1
