@@ -18,6 +18,8 @@ ADDRESS = "plain@example.org"
 PASSWORD = "three calm herons at dusk"
 # What one worker did is known to all (contract: a revoked key is refused within it).
 WITHIN_S = 1.0
+# Whichever worker shows the usage (contract).
+COUNTED_WITHIN_S = 2.0
 BUSY = {429}  # two calls of a user at a time
 RECEIPT = Path("bundled/ocr/examples/receipt.png").resolve()
 SECRET = re.compile(r"mp_[0-9A-Za-z]{38}")
@@ -90,7 +92,9 @@ def test_from_first_visit_to_a_revoked_key(portal: Portal, smtp: SmtpSink) -> No
     assert answer.status_code == 200
     assert answer.json()["outputs"]["labels"][0]["label"] == "setosa"
 
-    assert ">iris<" in re.sub(r"\s", "", visitor.get("/usage"))
+    answered_at = time.monotonic()
+    while ">iris<" not in re.sub(r"\s", "", visitor.get("/usage")):
+        assert time.monotonic() - answered_at < COUNTED_WITHIN_S
     assert ",iris," in visitor.get("/usage.csv")
 
     key_id = re.search(r"/keys/(\d+)/revocation", visitor.get("/keys")).group(1)
