@@ -66,7 +66,10 @@ def kill_web_processes(portal: Portal, until: float) -> int:
 
 def counted(database: str) -> tuple[int, int, int, int]:
     """Return the answers by minute, hour and day, and the units used and reserved."""
-    with psycopg2.connect(database) as connection, connection.cursor() as cursor:
+    connection = psycopg2.connect(database)
+    # One picture of all tables, whatever is drained meanwhile.
+    connection.set_session(isolation_level="REPEATABLE READ")
+    with connection, connection.cursor() as cursor:
         sums = []
         for table in ("usage_minutes", "usage_hours", "usage_days"):
             cursor.execute(
