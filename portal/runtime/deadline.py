@@ -5,6 +5,7 @@ onnxruntime looks between two operators whether a run was told to end
 operator alone takes longer. One thread watches all runs of this process.
 """
 
+import math
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ import onnxruntime as ort
 
 from portal.errors import TimedOut
 
-TICK_S = 0.02
+AGAIN_S = 0.02  # a run that was told to end may not have begun to look
 
 
 class RunTimedOut(TimedOut):
@@ -36,16 +37,17 @@ class Deadline:
 
     Attributes:
         limit_s: The time from the beginning of the call, in seconds.
+        ends_at: On the monotonic clock.
     """
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
-        self._ends_at = time.monotonic() + limit_s
+        self.ends_at = time.monotonic() + limit_s
 
     @property
     def left_s(self) -> float:
         """The time that is left, in seconds; below 0 when it is over."""
-        return self._ends_at - time.monotonic()
+        return self.ends_at - time.monotonic()
 
     @property
     def is_over(self) -> bool:
@@ -107,12 +109,17 @@ class TimedSession(ort.InferenceSession):  # type: ignore[misc]
 
 
 class _Watch:
-    """Tells runs to end; its thread lives in the process that first ran one."""
+    """Tells runs to end; its thread lives in the process that first ran one.
+
+    It sleeps until the first deadline. Later calls mostly have later ones, so hardly
+    any of them wakes it: a thread that is woken takes the interpreter from the run.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._runs: dict[int, tuple[Deadline, ort.RunOptions]] = {}
         self._thread: threading.Thread | None = None
+        self._wakes_at = math.inf
 
     @contextmanager
     def over(self, deadline: Deadline, options: ort.RunOptions) -> Iterator[None]:
@@ -125,7 +132,7 @@ class _Watch:
                     target=self._look, name="deadlines", daemon=True
                 )
                 self._thread.start()
-            elif len(self._runs) == 1:
+            elif deadline.ends_at < self._wakes_at:
                 self._changed.notify()
         try:
             yield
@@ -134,14 +141,23 @@ class _Watch:
                 del self._runs[run]
 
     def _look(self) -> None:
-        while True:
-            with self._changed:
-                while not self._runs:
-                    self._changed.wait()
+        with self._changed:
+            while True:
                 for deadline, options in self._runs.values():
                     if deadline.is_over:
                         options.terminate = True
-            time.sleep(TICK_S)
+                self._sleep()
+
+    def _sleep(self) -> None:
+        """Wait until there is something to tell."""
+        if not self._runs:
+            self._wakes_at = math.inf
+            self._changed.wait()
+            return
+        now = time.monotonic()
+        first = min(deadline.ends_at for deadline, _ in self._runs.values())
+        self._wakes_at = max(first, now + AGAIN_S)
+        self._changed.wait(self._wakes_at - now)
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
