@@ -1,6 +1,10 @@
 """Builds the application. Read top to bottom, it is the table of contents."""
 
-from flask import Flask, request
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_babel import get_locale
 
 from portal import audit, db, extensions
@@ -34,9 +38,29 @@ from portal.web.address import client_address
 from portal.worker import worker
 
 
+class _FormsCookie(SecureCookieSessionInterface):
+    """Flask's signed cookie, for pages: it holds form tokens and notices."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read it; there is none for an API."""
+        if errors.is_api_path(request.path):
+            return None
+        return super().open_session(app, request)
+
+
+class _App(Flask):
+    """Flask, without what costs every call and serves none."""
+
+    session_interface = _FormsCookie()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return *func*: none of ours is a coroutine, and a call has twenty."""
+        return func
+
+
 def create_app(config: Config) -> Flask:
     """Return the portal as a WSGI application; starts no thread."""
-    app = Flask(
+    app = _App(
         "portal",
         root_path=str(ROOT),
         template_folder="templates",
@@ -74,8 +98,6 @@ def create_app(config: Config) -> Flask:
     app.register_blueprint(health_bp)
     for bp in (api_bp, open_inference_bp, openai_bp):
         extensions.csrf.exempt(bp)
-        # Their limits are those of the metered path.
-        extensions.limiter.exempt(bp)
 
     app.cli.add_command(model_commands.group)
     app.cli.add_command(user_commands.group)
@@ -90,7 +112,7 @@ def _configure(app: Flask, config: Config) -> None:
     app.config.update(
         SECRET_KEY=config.secret_key[0],
         SECRET_KEY_FALLBACKS=list(config.secret_key[1:]),
-        # This signed cookie holds form tokens and notices; logins have their own.
+        # The cookie of forms; logins have their own.
         SESSION_COOKIE_NAME=f"{prefix}portal-forms",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",

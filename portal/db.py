@@ -116,6 +116,12 @@ def cached(key: Hashable, load: Callable[[Session], T]) -> T:
     return row
 
 
+def release_connection() -> None:
+    """Commit, so that this thread holds no connection; nothing if it holds none."""
+    if db.session.registry.has() and db.session().in_transaction():
+        db.session.commit()
+
+
 def exclusive(name: str) -> None:
     """Let one transaction at a time pass this point for *name*, until it ends.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from flask_babel import Babel
 from flask_limiter import Limiter, RateLimitExceeded
 from flask_login import LoginManager
@@ -22,6 +22,7 @@ from portal.limits import FailoverStorage, Leases, RateLimits, Slots
 from portal.runtime import CORES, ModelPool, Scheduler, machine_bytes
 from portal.spool import Spool
 from portal.web import client_network
+from portal.web.body import METERED
 from portal.web.errors import answer
 
 STRATEGY = "fixed-window"
@@ -37,11 +38,23 @@ class _LoginManager(LoginManager):  # type: ignore[misc]
         return response
 
 
+class _Limiter(Limiter):
+    """Flask-Limiter for pages and forms; keyed calls have limits of their own."""
+
+    def _check_request_limit(
+        self,
+        callable_name: str | None = None,
+        in_middleware: bool = True,  # noqa: FBT001, FBT002 - its own form
+    ) -> None:
+        if request.blueprint not in METERED:
+            super()._check_request_limit(callable_name, in_middleware)
+
+
 babel = Babel()
 csrf = CSRFProtect()
 htmx = Htmx()
 # A prefix with the strategy: Redis keys of another strategy can't be read.
-limiter = Limiter(client_network, strategy=STRATEGY, key_prefix=f"portal:{STRATEGY}")
+limiter = _Limiter(client_network, strategy=STRATEGY, key_prefix=f"portal:{STRATEGY}")
 login_manager = _LoginManager()
 mailer = Mail()
 

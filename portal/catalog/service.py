@@ -114,7 +114,26 @@ def list_all() -> list[Model]:
 
 
 def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
-    """Return what the runtime needs to know of *version*."""
+    """Return what the runtime needs to know of *version*; a call asks often."""
+    spec = version.specs.get(config.data_dir)
+    if spec is None:
+        spec = version.specs[config.data_dir] = _spec(version, config)
+    return spec
+
+
+def list_callable() -> list[Model]:
+    """Return the models that answer calls, private ones too, by name."""
+    return [
+        model
+        for model in list_all()
+        if model.live_number is not None
+        and not model.is_withdrawn
+        # A plug-in that broke takes its own models down, and no list of all.
+        and model.live.is_usable
+    ]
+
+
+def _spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
     files: dict[str, Any] = version.manifest["files"]
     folder = store_dir(config)
     return runtime.VersionSpec(
@@ -131,18 +150,6 @@ def version_spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
         is_isolated=version.is_isolated,
         memory_mb=version.memory_mb,
     )
-
-
-def list_callable() -> list[Model]:
-    """Return the models that answer calls, private ones too, by name."""
-    return [
-        model
-        for model in list_all()
-        if model.live_number is not None
-        and not model.is_withdrawn
-        # A plug-in that broke takes its own models down, and no list of all.
-        and model.live.is_usable
-    ]
 
 
 def _by_name(name: str) -> Model | None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
@@ -121,6 +122,11 @@ class ModelVersion(Base):
     failed_at: Mapped[datetime | None]
 
     model: Mapped[Model] = relationship(back_populates="versions", lazy="joined")
+
+    @cached_property
+    def specs(self) -> dict[Path, runtime.VersionSpec]:
+        """What `portal.catalog.version_spec` made of it, by data folder."""
+        return {}
 
     @property
     def title(self) -> str:

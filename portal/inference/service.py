@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from portal import catalog
-from portal.db import db
+from portal.db import release_connection
 from portal.extensions import config, parts
 from portal.inference.metering import Call
 from portal.runtime import Prediction
@@ -24,6 +24,6 @@ def infer(
         raise ValueError(message)
     loaded = parts().pool.get(catalog.version_spec(call.version, config()))
     # A run may take seconds: no database connection is held meanwhile.
-    db.session.commit()
+    release_connection()
     call.prediction = loaded.predict(inputs, parameters)
     return call.prediction

@@ -65,7 +65,12 @@ def init_app(app: Flask) -> None:
 
 def is_api() -> bool:
     """Whether this request is answered in problem+json."""
-    return _is_v2() or request.path.startswith(API_PATHS)
+    return is_api_path(request.path)
+
+
+def is_api_path(path: str) -> bool:
+    """Whether *path* belongs to one of the APIs."""
+    return path.startswith(API_PATHS) or _is_v2(path)
 
 
 def answer(error: PortalError) -> Response:
@@ -113,7 +118,7 @@ def _problem(error: PortalError) -> Response:
         document["violated-policies"] = [error.policy]
     if isinstance(error, Invalid):
         document["errors"] = [{"pointer": error.pointer, "detail": detail}]
-    if _is_v2():
+    if _is_v2(request.path):
         document["error"] = detail
     elif request.path.startswith("/v1/"):
         document["error"] = {
@@ -125,9 +130,9 @@ def _problem(error: PortalError) -> Response:
     return Response(orjson.dumps(document), error.status, content_type=PROBLEM_TYPE)
 
 
-def _is_v2() -> bool:
+def _is_v2(path: str) -> bool:
     # Unlike those of the other APIs, its shortest path is an address, too.
-    return f"{request.path}/".startswith("/v2/")
+    return f"{path}/".startswith("/v2/")
 
 
 def _param(error: PortalError) -> str | None:

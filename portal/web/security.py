@@ -48,8 +48,10 @@ def init_app(app: Flask, config: Config) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - pairs
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+            if name.lower() not in present:
+                response.headers.add(name, value)
         if config.is_https:
             response.headers["Strict-Transport-Security"] = HSTS
         if "Cache-Control" not in response.headers:
