@@ -12,6 +12,7 @@ from portal.accounts import commands as user_commands
 from portal.accounts import login as login_cookie
 from portal.accounts.views import bp as accounts_bp
 from portal.admin import commands as mail_commands
+from portal.admin import plan_commands
 from portal.admin.views import BLUEPRINTS as ADMIN_BLUEPRINTS
 from portal.api.health import bp as health_bp
 from portal.api.native import bp as api_bp
@@ -102,6 +103,7 @@ def create_app(config: Config) -> Flask:
     app.cli.add_command(model_commands.group)
     app.cli.add_command(user_commands.group)
     app.cli.add_command(key_commands.group)
+    app.cli.add_command(plan_commands.group)
     app.cli.add_command(mail_commands.group)
     app.cli.add_command(worker)
     return app

@@ -19,7 +19,9 @@ from portal import extensions, inference
 from portal.app import create_app
 from portal.config import Config
 from portal.db import Base, db
+from portal.plans import Plan
 from tests.once import do_once
+from tests.plans.figures import FIGURES
 from tests.servers import Postgres, Redis
 
 if TYPE_CHECKING:
@@ -137,6 +139,8 @@ def pg_app(
     with app.app_context():
         names = ", ".join(table.name for table in Base.metadata.sorted_tables)
         db.session.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        # Which the migrations made.
+        db.session.add(Plan(**FIGURES))
         db.session.commit()
         yield app
         inference.finish()

@@ -9,11 +9,11 @@ from portal import usage
 from portal.accounts import User
 from portal.db import db, now
 from portal.extensions import parts
-from portal.limits import DEFAULT_PLAN
 from portal.spool import read_lines
 from portal.usage import Record, Surface
 from portal.usage.adding import SPANS, add, sums
 from portal.usage.tables import NOBODY, MonthlyUse
+from tests.plans.figures import DEFAULT_PLAN
 
 EVERYTHING = 2**30
 

@@ -15,8 +15,8 @@ from werkzeug.routing import RequestRedirect
 from portal import runtime
 from portal.catalog import manifest
 from portal.config import ROOT, Config
-from portal.limits import DEFAULT_PLAN
 from tests.conftest import make_config
+from tests.plans.figures import DEFAULT_PLAN
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()

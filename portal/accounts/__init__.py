@@ -41,6 +41,8 @@ from portal.accounts.signup import (
 )
 from portal.accounts.tables import LoginSession, Role, User
 from portal.accounts.users import (
+    assign_plan,
+    count_by_plan,
     create,
     find,
     find_by_email,
@@ -57,6 +59,7 @@ __all__ = [
     "User",
     "UserSearch",
     "UserStatus",
+    "assign_plan",
     "canonical_email",
     "change_password",
     "check_password_strength",
@@ -65,6 +68,7 @@ __all__ = [
     "check_signup_is_open",
     "check_verification",
     "cookie_lasts_s",
+    "count_by_plan",
     "count_login_sessions",
     "create",
     "emails_of",

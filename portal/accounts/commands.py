@@ -2,25 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
 from portal import accounts
 from portal.accounts.tables import Role, User
 from portal.db import db
-from portal.errors import Invalid, PortalError
-from portal.web.commands import CommandGroup
+from portal.web.commands import CommandGroup, refusals_told
 
 group = CommandGroup("users", help="Make, list, suspend and promote users.")
 ROLES = click.Choice([str(role) for role in Role])
-
-
-class WrongArgument(click.ClickException):
-    """An argument that can't be used, said without the usage lines."""
-
-    exit_code = 2
 
 
 @group.command("create")
@@ -31,7 +22,7 @@ class WrongArgument(click.ClickException):
 def create(*, email: str, role: str, verified: bool, password_stdin: bool) -> None:
     """Make a user; without a password, print a link that sets one."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    with _refusals_told():
+    with refusals_told():
         user = accounts.create(
             email, role=role, password=password, is_verified=verified
         )
@@ -65,7 +56,7 @@ def list_users(*, as_json: bool) -> None:
 @click.argument("email")
 def suspend(email: str) -> None:
     """Shut a user out, at once and everywhere."""
-    with _refusals_told():
+    with refusals_told():
         user = accounts.find_by_email(email)
         accounts.suspend(user)
         db.session.commit()
@@ -76,7 +67,7 @@ def suspend(email: str) -> None:
 @click.argument("email")
 def restore(email: str) -> None:
     """Let a suspended user in again."""
-    with _refusals_told():
+    with refusals_told():
         user = accounts.find_by_email(email)
         accounts.restore(user)
         db.session.commit()
@@ -88,7 +79,7 @@ def restore(email: str) -> None:
 @click.argument("role", type=ROLES)
 def set_role(email: str, role: str) -> None:
     """Give a user another role."""
-    with _refusals_told():
+    with refusals_told():
         user = accounts.find_by_email(email)
         accounts.set_role(user, Role(role))
         db.session.commit()
@@ -103,14 +94,3 @@ def _described(user: User) -> dict[str, object]:
         "suspended": user.is_suspended,
         "created_at": user.created_at.isoformat(),
     }
-
-
-@contextmanager
-def _refusals_told() -> Iterator[None]:
-    """End with one sentence: exit status 2 for a wrong argument, else 1."""
-    try:
-        yield
-    except PortalError as refusal:
-        db.session.rollback()
-        kind = WrongArgument if isinstance(refusal, Invalid) else click.ClickException
-        raise kind(str(refusal)) from None

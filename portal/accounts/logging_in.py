@@ -100,7 +100,7 @@ def _check_still_so(user: User) -> None:
     """
     compared = user.password_hash
     exclusive(f"login:{user.id}")
-    db.session.refresh(user, with_for_update=True)
+    db.session.refresh(user, with_for_update={"of": User})
     if user.password_hash != compared:
         _record_failure(user, "password")
         raise LoginRefused

@@ -3,10 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, false
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, String, and_, false, or_
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from portal.db import Base, now
+from portal.plans import DEFAULT, Plan
 
 
 class Role(StrEnum):
@@ -29,6 +30,8 @@ class User(Base):
         is_first_owner: True for the owner made by the setup link, else None, so
             that the unique constraint lets there be one.
         last_login_at: When the password was last typed in right.
+        plan_id: None: the default plan.
+        plan: What they may use; read with the user, so that a call asks once.
     """
 
     __tablename__ = "users"
@@ -45,6 +48,16 @@ class User(Base):
     verified_at: Mapped[datetime | None]
     suspended_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
+    plan_id: Mapped[int | None] = mapped_column(ForeignKey("plans.id"), index=True)
+
+    plan: Mapped[Plan] = relationship(
+        primaryjoin=lambda: or_(
+            foreign(User.plan_id) == Plan.id,
+            and_(foreign(User.plan_id).is_(None), Plan.name == DEFAULT),
+        ),
+        lazy="joined",
+        viewonly=True,
+    )
 
     # What Flask-Login asks of a user.
     is_authenticated = True

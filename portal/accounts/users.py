@@ -1,10 +1,10 @@
 """Users: finding them, making them, changing what they may do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
 
-from portal import audit, extensions
+from portal import audit, extensions, plans
 from portal.accounts import links, passwords
 from portal.accounts.addresses import canonical_email
 from portal.accounts.errors import (
@@ -17,6 +17,7 @@ from portal.accounts.login_sessions import end_login_sessions
 from portal.accounts.tables import Role, User
 from portal.db import db, exclusive, now
 from portal.mail import messages
+from portal.plans import Plan
 
 OWNERS = "owners"
 
@@ -103,6 +104,8 @@ def add(
         role=role,
         link_nonce=links.new_nonce(),
         verified_at=now() if is_verified else None,
+        # Said, so that the plan can be read before the row is read anew.
+        plan_id=None,
     )
     db.session.add(user)
     db.session.flush()
@@ -180,6 +183,40 @@ def set_role(user: User, role: Role, *, actor_id: int | None = None) -> None:
     user.role = role
     end_login_sessions(user)
     db.session.flush()
+
+
+def assign_plan(user: User, plan: Plan, *, actor_id: int | None = None) -> None:
+    """Give *user* another plan.
+
+    Raises:
+        PlanNotFound: It was deleted meanwhile.
+    """
+    plans.lock()
+    plan = plans.find(plan.name)
+    before = user.plan.name
+    if before == plan.name:
+        return
+    user.plan_id = None if plan.is_default else plan.id
+    db.session.flush()
+    db.session.expire(user, ["plan"])
+    audit.record(
+        "user.plan_changed",
+        subject=subject(user),
+        actor_id=actor_id,
+        before=before,
+        after=plan.name,
+    )
+
+
+def count_by_plan() -> Mapping[str, int]:
+    """Return how many users have each plan, by its name, if any do."""
+    rows = db.session.execute(
+        select(Plan.name, func.count().label("people"))
+        .select_from(User)
+        .join(User.plan)
+        .group_by(Plan.name)
+    )
+    return {row.name: row.people for row in rows}
 
 
 def subject(user: User) -> str:

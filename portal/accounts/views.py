@@ -27,7 +27,6 @@ from portal.accounts.tables import User
 from portal.db import db
 from portal.errors import Invalid, LimitExceeded, PortalError
 from portal.extensions import limiter
-from portal.limits import DEFAULT_PLAN
 from portal.web import client_network, local_path, render, see_other
 
 HOME = "/"
@@ -269,7 +268,7 @@ def _account_page(
         "accounts/account.html",
         form,
         refusal,
-        plan=DEFAULT_PLAN,
+        plan=current_user.plan,
         browsers=accounts.count_login_sessions(current_user),
     )
 

@@ -21,7 +21,11 @@ ACTIONS = {
     "owner.set_up": "Became the first owner",
     "password.changed": "Changed a password",
     "password.link_mailed": "Mailed a link that sets a password",
+    "plan.changed": "Changed a plan",
+    "plan.created": "Made a plan",
+    "plan.deleted": "Deleted a plan",
     "user.created": "Made a user",
+    "user.plan_changed": "Gave a user another plan",
     "user.restored": "Let a user in again",
     "user.role_changed": "Changed a role",
     "user.signed_up": "Signed up",
@@ -36,6 +40,7 @@ KINDS = {
     "model.": "Models: everything",
     "owner.": "First owner: everything",
     "password.": "Passwords: everything",
+    "plan.": "Plans: everything",
     "user.": "Users: everything",
 }
 # What a list of the actions offers, each kind before its actions.

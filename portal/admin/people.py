@@ -10,7 +10,6 @@ from portal import accounts, audit, keys, mail, usage
 from portal.accounts import User, UserSearch
 from portal.audit import AuditEvent
 from portal.keys import ApiKey
-from portal.limits import DEFAULT_PLAN
 from portal.mail import OutgoingMessage
 from portal.usage import Quota
 from portal.web.pagination import Page
@@ -76,7 +75,7 @@ def person(user: User) -> Person:
         user=user,
         keys=api_keys,
         browsers=accounts.count_login_sessions(user),
-        quota=usage.quota(user.id, DEFAULT_PLAN),
+        quota=usage.quota(user.id, user.plan),
         events=events,
         names=accounts.emails_of(actors),
         messages=mail.latest_to(user.email, limit=LATEST),

@@ -5,14 +5,14 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, g
 
-from portal import catalog, inference, usage
+from portal import catalog, inference, plans, usage
 from portal.api import headers
 from portal.api.auth import authenticate, authenticate_if_given
 from portal.api.calls import asked_version
 from portal.api.schemas import read_prediction_request
 from portal.catalog import Model
 from portal.inference import Call, Caller
-from portal.limits import DEFAULT_PLAN
+from portal.plans import Plan
 from portal.runtime import Input, Output, Parameter
 from portal.web import request_id
 
@@ -23,7 +23,7 @@ bp = Blueprint("api", __name__, url_prefix="/api/v1")
 def me() -> Response:
     """Say who the key belongs to and what is left."""
     caller = authenticate()
-    if caller.user is None or caller.api_key is None:
+    if caller.user is None or caller.plan is None or caller.api_key is None:
         raise TypeError
     quota = usage.quota(caller.user.id, caller.plan)
     api_key = caller.api_key
@@ -36,7 +36,7 @@ def me() -> Response:
                 "scopes": api_key.scopes,
                 "expires_at": api_key.expires_at,
             },
-            "plan": DEFAULT_PLAN.name,
+            "plan": caller.plan.name,
             "limits": [
                 {
                     "policy": allowance.policy,
@@ -62,7 +62,9 @@ def models() -> Response:
     """List the models that the caller may see."""
     caller = authenticate_if_given()
     viewer = caller.user if caller else None
-    return _json({"models": [_model(m) for m in catalog.list_visible(viewer)]})
+    plan = _plan_of(caller)
+    found = catalog.list_visible(viewer)
+    return _json({"models": [_model(one, plan) for one in found]})
 
 
 @bp.get("/models/<name>")
@@ -70,7 +72,7 @@ def model(name: str) -> Response:
     """Describe a model: what it takes and what it gives."""
     caller = authenticate_if_given()
     viewer = caller.user if caller else None
-    return _json(_model(catalog.find_model(name, viewer=viewer)))
+    return _json(_model(catalog.find_model(name, viewer=viewer), _plan_of(caller)))
 
 
 @bp.post("/models/<name>/predict")
@@ -115,7 +117,12 @@ def add_limits(response: Response) -> Response:
     return response
 
 
-def _model(found: Model) -> dict[str, Any]:
+def _plan_of(caller: Caller | None) -> Plan:
+    """Return the plan of *caller*; a visitor is shown what an account would give."""
+    return caller.plan if caller and caller.plan else plans.default()
+
+
+def _model(found: Model, plan: Plan) -> dict[str, Any]:
     version = found.live
     description = version.description
     return {
@@ -130,7 +137,7 @@ def _model(found: Model) -> dict[str, Any]:
         "inputs": [_declared(one) for one in description.inputs],
         "parameters": [_declared(one) for one in description.parameters],
         "outputs": [_declared(one) for one in description.outputs],
-        "limits": {"rate": DEFAULT_PLAN.rate, "concurrency": DEFAULT_PLAN.concurrency},
+        "limits": {"rate": plan.rate, "concurrency": plan.concurrency},
     }
 
 

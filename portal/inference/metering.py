@@ -83,7 +83,7 @@ def admitted(call: Call) -> Iterator[None]:
         call.allowances = refusal.allowances
         raise
     call.allowances = hit.allowances
-    if caller.has_plan and caller.user_id is not None:
+    if caller.plan is not None and caller.user_id is not None:
         call.unit = usage.take_unit(caller.user_id, caller.plan)
     try:
         with parts().slots.hold(caller.limit_key, caller.concurrency):

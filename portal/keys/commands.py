@@ -10,14 +10,13 @@ from portal import accounts, keys
 from portal.db import db
 from portal.errors import Invalid
 from portal.keys.lifetimes import check_lifetime
-from portal.limits import DEFAULT_PLAN
 from portal.web.commands import CommandGroup, refusals_end_with_1
 
 group = CommandGroup("keys", help="Create, list and revoke API keys.")
 
 
-class Lifetime(click.ParamType[timedelta]):
-    """A duration such as ``30d``."""
+class Lifetime(click.ParamType[timedelta | None]):
+    """A duration such as ``30d``, or ``never``."""
 
     name = "duration"
 
@@ -26,16 +25,14 @@ class Lifetime(click.ParamType[timedelta]):
         value: object,
         param: click.Parameter | None,
         ctx: click.Context | None,
-    ) -> timedelta:
+    ) -> timedelta | None:
         """Return the duration, or end with exit status 2 and a sentence."""
         if isinstance(value, timedelta):
             return value
         try:
-            lifetime = keys.parse_lifetime(str(value))
-            check_lifetime(lifetime, max_days=DEFAULT_PLAN.max_key_days)
+            return keys.parse_lifetime(str(value))
         except Invalid as invalid:
             self.fail(str(invalid), param, ctx)
-        return lifetime
 
 
 @group.command()
@@ -55,15 +52,20 @@ class Lifetime(click.ParamType[timedelta]):
     type=Lifetime(),
     default="90d",
     show_default=True,
-    help="Such as 10m, 12h or 30d.",
+    help="Such as 10m, 12h or 30d; never, if the plan allows it.",
 )
 @refusals_end_with_1
 def create(
-    email: str, name: str, scopes: tuple[str, ...], expires_in: timedelta
+    email: str, name: str, scopes: tuple[str, ...], expires_in: timedelta | None
 ) -> None:
     """Print a new key, and nothing else."""
+    user = accounts.find_by_email(email)
+    try:
+        check_lifetime(expires_in, max_days=user.plan.max_key_days)
+    except Invalid as invalid:
+        raise click.UsageError(str(invalid)) from None
     issued = keys.issue(
-        accounts.find_by_email(email),
+        user,
         name=name,
         scopes=[keys.Scope(scope) for scope in scopes],
         expires_in=expires_in,

@@ -1,6 +1,7 @@
 """What a key, or a wish for one, is refused for."""
 
 from portal.errors import Conflict, Forbidden, Unauthenticated
+from portal.plans import Plan
 
 
 class KeyRefused(Unauthenticated):
@@ -42,9 +43,10 @@ class KeyActive(Conflict):
 class KeysExhausted(Conflict):
     """As many keys are active as the plan allows."""
 
-    def __init__(self, amount: int) -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__(
-            "You have %(amount)d active keys, the most your plan allows. "
+            "Your plan “%(plan)s” allows %(amount)d active keys. "
             "Revoke one, then create another.",
-            amount=amount,
+            plan=plan.name,
+            amount=plan.max_keys,
         )

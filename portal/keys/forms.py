@@ -3,15 +3,33 @@
 The service checks what is typed; a form shows its refusals beside the fields.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import SelectChoice, SelectField, StringField  # type: ignore[attr-defined]
 
 from portal.errors import Invalid, PortalError
-from portal.keys.lifetimes import parse_lifetime
+from portal.keys.lifetimes import NEVER, check_lifetime, parse_lifetime
+from portal.plans import Plan
 from portal.web.errors import sentence
+
+LIVES = {
+    "10m": _("10 minutes"),
+    "1h": _("1 hour"),
+    "1d": _("1 day"),
+    "7d": _("7 days"),
+    "30d": _("30 days"),
+    "90d": _("90 days"),
+    "365d": _("1 year"),
+    NEVER: _("Never"),
+}
+
+
+def _choices(lives: Iterable[str]) -> list[Any]:
+    return [SelectChoice(life, LIVES[life]) for life in lives]
 
 
 class NameForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
@@ -41,21 +59,23 @@ class RenameForm(NameForm):
 class KeyForm(NameForm):
     """A name and a lifetime."""
 
-    expires_in = SelectField(
-        _("Expires in"),
-        choices=[
-            SelectChoice("10m", _("10 minutes")),
-            SelectChoice("1h", _("1 hour")),
-            SelectChoice("1d", _("1 day")),
-            SelectChoice("7d", _("7 days")),
-            SelectChoice("30d", _("30 days")),
-            SelectChoice("90d", _("90 days")),
-            SelectChoice("365d", _("1 year")),
-        ],
-        default="90d",
-    )
+    expires_in = SelectField(_("Expires in"), choices=_choices(LIVES), default="90d")
+
+    def offer(self, plan: Plan) -> None:
+        """Offer what *plan* allows alone."""
+        self.expires_in.choices = _choices(
+            life for life in LIVES if _is_allowed(life, plan)
+        )
 
     @property
-    def lifetime(self) -> timedelta:
-        """The chosen lifetime."""
+    def lifetime(self) -> timedelta | None:
+        """The chosen lifetime; None: for ever."""
         return parse_lifetime(str(self.expires_in.data))
+
+
+def _is_allowed(life: str, plan: Plan) -> bool:
+    try:
+        check_lifetime(parse_lifetime(life), max_days=plan.max_key_days)
+    except Invalid:
+        return False
+    return True

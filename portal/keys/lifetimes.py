@@ -1,4 +1,4 @@
-"""How long a key lives, as people write it: ``10m``, ``12h``, ``30d``."""
+"""How long a key lives, as people write it: ``10m``, ``12h``, ``30d``, ``never``."""
 
 import re
 from datetime import timedelta
@@ -9,15 +9,18 @@ SHORTEST = timedelta(minutes=10)
 DEFAULT_LIFETIME = timedelta(days=90)
 # Five digits can't overflow a timedelta.
 FORM = re.compile(r"([0-9]{1,5})([mhd])", re.ASCII)
+NEVER = "never"
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def parse_lifetime(text: str) -> timedelta:
-    """Return the time that *text* stands for.
+def parse_lifetime(text: str) -> timedelta | None:
+    """Return the time that *text* stands for; None: the key never expires.
 
     Raises:
-        Invalid: It isn't a number and one of the units m, h and d.
+        Invalid: It is neither ``never`` nor a number and one of the units m, h, d.
     """
+    if text.strip() == NEVER:
+        return None
     parts = FORM.fullmatch(text.strip())
     if parts is None:
         raise Invalid(
@@ -26,13 +29,19 @@ def parse_lifetime(text: str) -> timedelta:
     return timedelta(**{UNITS[parts[2]]: int(parts[1])})
 
 
-def check_lifetime(lifetime: timedelta, *, max_days: int) -> None:
+def check_lifetime(lifetime: timedelta | None, *, max_days: int | None) -> None:
     """Refuse a *lifetime* shorter than ten minutes or longer than *max_days*.
+
+    Where there is no such limit, a key may live for ever.
 
     Raises:
         Invalid: It is out of these bounds.
     """
-    if not SHORTEST <= lifetime <= timedelta(days=max_days):
+    if max_days is None:
+        if lifetime is not None and lifetime < SHORTEST:
+            raise Invalid("A key lives at least 10 minutes.", pointer="/expires_in")
+        return
+    if lifetime is None or not SHORTEST <= lifetime <= timedelta(days=max_days):
         raise Invalid(
             "A key lives between 10 minutes and %(max_days)d days.",
             pointer="/expires_in",

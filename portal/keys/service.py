@@ -25,7 +25,6 @@ from portal.keys.errors import (
 from portal.keys.lifetimes import DEFAULT_LIFETIME, check_lifetime
 from portal.keys.names import check_name
 from portal.keys.tables import ApiKey, Scope
-from portal.limits import DEFAULT_PLAN
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +41,12 @@ def issue(
     *,
     name: str,
     scopes: Sequence[Scope] = (Scope.PREDICT,),
-    expires_in: timedelta = DEFAULT_LIFETIME,
+    expires_in: timedelta | None = DEFAULT_LIFETIME,
     actor_id: int | None = None,
 ) -> IssuedKey:
     """Issue a key for *user*; *actor_id* is who asked for it.
+
+    Without *expires_in* it never expires.
 
     Raises:
         UserSuspended, UserUnverified: The user may have no keys.
@@ -57,10 +58,10 @@ def issue(
     if Scope.MODELS_WRITE in scopes and user.role == Role.USER:
         raise ScopeNotYours(str(Scope.MODELS_WRITE))
     name = check_name(name)
-    check_lifetime(expires_in, max_days=DEFAULT_PLAN.max_key_days)
+    check_lifetime(expires_in, max_days=user.plan.max_key_days)
     exclusive(f"keys:{user.id}")
-    if active_count(user) >= DEFAULT_PLAN.max_keys:
-        raise KeysExhausted(DEFAULT_PLAN.max_keys)
+    if active_count(user) >= user.plan.max_keys:
+        raise KeysExhausted(user.plan)
     secret = _draw()
     issued_at = now()
     api_key = ApiKey(
@@ -70,7 +71,7 @@ def issue(
         secret_hash=secrets.hash_of(secret),
         scopes=[str(scope) for scope in dict.fromkeys(scopes)],
         created_at=issued_at,
-        expires_at=issued_at + expires_in,
+        expires_at=issued_at + expires_in if expires_in else None,
     )
     db.session.add(api_key)
     db.session.flush()

@@ -11,7 +11,6 @@ from portal.accounts.login import login_required
 from portal.db import db
 from portal.errors import Invalid
 from portal.keys.forms import KeyForm, RenameForm
-from portal.limits import DEFAULT_PLAN
 from portal.web import render, see_other
 
 bp = Blueprint("keys", __name__, url_prefix="/keys")
@@ -93,14 +92,16 @@ def _page(
     secret: str = "",
     renaming: RenameForm | None = None,
 ) -> Response:
+    plan = current_user.plan
+    form.offer(plan)
     response = render(
         "keys/index.html",
         fragment="keys/_keys.html",
         status=status,
         form=form,
         keys=keys.list_of(current_user),
-        is_full=keys.active_count(current_user) >= DEFAULT_PLAN.max_keys,
-        max_keys=DEFAULT_PLAN.max_keys,
+        is_full=keys.active_count(current_user) >= plan.max_keys,
+        plan=plan,
         secret=secret,
         renaming=renaming,
     )

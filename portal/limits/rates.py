@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from limits import RateLimitItem, parse_many
 
-from portal.errors import LimitExceeded
+from portal.errors import Invalid, LimitExceeded
 from portal.limits import clock
 from portal.limits.leases import Lease, Leases
 from portal.limits.storage import Counted, FailoverStorage, Window
@@ -16,6 +16,7 @@ LEASE_S = 1.0
 EDGE_S = 0.002  # before a window ends, nothing of it is used any more
 REFUSED_S = 0.05  # for so long a window that was full is not asked about again
 MAX_REFUSED = 10_000
+MAX_CALLS, MAX_WINDOW_S, MAX_WINDOWS = 1_000_000_000, 31_536_000, 5
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class RateLimits:
     """Counts calls against rates in Flask-Limiter's notation, in fixed windows.
 
     A window begins with its first call. With Redis, some calls are taken at once
-    (`portal.limits.leases`), so that few ask it.
+    (`portal.limits.leases`), so that few ask it. A window is known by its length: when
+    the number of calls for it is changed, what was counted in it stays.
 
     Args:
         storage: Gives where they are counted.
@@ -187,9 +189,44 @@ class RateLimits:
         self._refused.pop(whose, None)
 
 
+def checked_rate(text: str) -> str:
+    """Return the rates that *text* stands for in one way of writing them.
+
+    Raises:
+        Invalid: It is no rate, or one that can't be counted.
+    """
+    try:
+        items = parse_many(text)
+    except ValueError:
+        items = []
+    windows = [item.get_expiry() for item in items]
+    if not (
+        0 < len(items) <= MAX_WINDOWS
+        and len(set(windows)) == len(windows)
+        and all(0 < item.amount <= MAX_CALLS for item in items)
+        and all(0 < window_s <= MAX_WINDOW_S for window_s in windows)
+    ):
+        raise Invalid(
+            "A rate is written like 60/minute or 60/minute;2000/hour: "
+            "at least one call, each window once and no longer than a year.",
+            pointer="/rate",
+        )
+    return ";".join(map(_written, sorted(items, key=lambda item: item.get_expiry())))
+
+
+def _written(item: RateLimitItem) -> str:
+    unit = item.GRANULARITY.name
+    many = "" if item.multiples == 1 else f"{item.multiples} "
+    return f"{item.amount}/{many}{unit}"
+
+
 def _windows(rates: str, key: tuple[str, ...]) -> list[Window]:
     return [
-        Window(item.key_for(*key), item.amount, item.get_expiry())
+        Window(
+            "/".join(("RATE", *key, str(item.get_expiry()))),
+            item.amount,
+            item.get_expiry(),
+        )
         for item in _items(rates)
     ]
 
@@ -202,7 +239,10 @@ def _reset_s(item: RateLimitItem, left_s: float, passed_s: float) -> int:
 
 @lru_cache(maxsize=256)
 def _items(rates: str) -> tuple[RateLimitItem, ...]:
-    return tuple(sorted(parse_many(rates), key=lambda item: item.get_expiry()))
+    # Of two windows of one length the tighter holds.
+    items = sorted(parse_many(rates), key=lambda item: -item.amount)
+    tightest = {item.get_expiry(): item for item in items}
+    return tuple(tightest[window_s] for window_s in sorted(tightest))
 
 
 def _policy(item: RateLimitItem) -> str:

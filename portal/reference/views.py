@@ -6,9 +6,8 @@ from typing import Any
 from flask import Blueprint, Response
 from flask_login import current_user
 
-from portal import catalog
+from portal import catalog, plans
 from portal.extensions import config
-from portal.limits import DEFAULT_PLAN
 from portal.reference import examples, kinds
 from portal.reference.triton import triton_example
 from portal.web import render
@@ -61,10 +60,11 @@ def pretty_json(document: object) -> str:
 
 
 def _page(template: str, **context: Any) -> Response:  # noqa: ANN401 - a template's
+    is_known = current_user.is_authenticated
     return render(
         template,
         models=catalog.list_public(),
-        plan=DEFAULT_PLAN,
+        plan=current_user.plan if is_known else plans.default(),
         max_upload_mb=config().max_upload_mb,
         **context,
     )

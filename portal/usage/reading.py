@@ -18,7 +18,6 @@ from portal.accounts.tables import User
 from portal.catalog.tables import Model
 from portal.db import db, now
 from portal.keys.tables import ApiKey
-from portal.limits import DEFAULT_PLAN
 from portal.usage.draining import drain
 from portal.usage.histogram import BUCKETS, quantile
 from portal.usage.service import Quota, quota
@@ -141,7 +140,7 @@ def summary(user: User, first: date, last: date) -> Summary:
     found = cells(user, first, last)
     days = _by_day(found)
     return Summary(
-        quota=quota(user.id, DEFAULT_PLAN),
+        quota=quota(user.id, user.plan),
         total=sum((cell.sum for cell in found), UsageSum()),
         days=days,
         every_day=_every_day(days, first, last),

@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from portal.db import db, now
 from portal.extensions import parts
-from portal.limits import Lease, Leases, Plan
+from portal.limits import Lease, Leases
+from portal.plans import Plan
 from portal.usage import months
 from portal.usage.draining import drain
 from portal.usage.errors import QuotaExhausted
@@ -50,7 +51,9 @@ def take_unit(user_id: int, plan: Plan) -> Unit:
     at = now()
     whose = UserMonth(user_id, months.month_of(at))
     leases: Leases[UserMonth] = parts().month_leases
-    unit = leases.take(whose)
+    # What was had under another plan is used no more.
+    terms = (whose, plan.monthly_predictions, plan.monthly_compute_s)
+    unit = leases.take(terms)
     if unit is not None:
         return unit
     spool = parts().spool
@@ -66,7 +69,7 @@ def take_unit(user_id: int, plan: Plan) -> Unit:
         raise QuotaExhausted(
             plan.monthly_predictions, retry_after_s=months.seconds_left(at)
         )
-    return leases.lend(whose, units, seconds=LEASE_S, note=whose)
+    return leases.lend(terms, units, seconds=LEASE_S, note=whose)
 
 
 def put_back_unit(unit: Unit) -> None:

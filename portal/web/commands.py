@@ -3,17 +3,25 @@
 A wrong argument ends with 2, a refused operation with 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import click
 from flask.cli import AppGroup
 
-from portal.errors import PortalError
+from portal.db import db
+from portal.errors import Invalid, PortalError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class WrongArgument(click.ClickException):
+    """An argument that can't be used, said without the usage lines."""
+
+    exit_code = 2
 
 
 class CommandGroup(AppGroup):
@@ -40,3 +48,14 @@ def refusals_end_with_1(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(str(error)) from None
 
     return run
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """End with one sentence: exit status 2 for a wrong argument, else 1."""
+    try:
+        yield
+    except PortalError as refusal:
+        db.session.rollback()
+        kind = WrongArgument if isinstance(refusal, Invalid) else click.ClickException
+        raise kind(str(refusal)) from None

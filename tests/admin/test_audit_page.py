@@ -125,9 +125,9 @@ def test_a_subject_leads_to_its_page_where_there_is_one(owner_browser, subject, 
 
 
 def test_an_action_of_another_release_is_named_as_it_is(owner_browser):
-    happen("plan.changed")
+    happen("moon.changed")
 
-    assert row(owner_browser.get("/admin/audit")).startswith("plan.changed")
+    assert row(owner_browser.get("/admin/audit")).startswith("moon.changed")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import time_machine
 
 from portal import accounts, keys
 from portal.extensions import parts
-from portal.limits import DEFAULT_PLAN
 from tests.api.calling import (
     IRIS,
     SETOSA,
@@ -22,6 +21,7 @@ from tests.api.calling import (
 )
 from tests.counted import use_quota
 from tests.factories import make_key, make_user
+from tests.plans.figures import DEFAULT_PLAN
 
 POLICY = '"per-minute";q=60;w=60, "per-hour";q=2000;w=3600'
 LEFT = re.compile(r'"per-minute";r=(\d+);t=(\d+), "per-hour";r=(\d+);t=(\d+)')

@@ -10,13 +10,13 @@ from portal.db import db
 from portal.errors import Invalid
 from portal.extensions import parts
 from portal.inference import Caller
-from portal.limits import DEFAULT_PLAN
 from portal.runtime import LoadedModel
 from portal.usage import QuotaExhausted, Surface
 from portal.usage.tables import NOBODY, MonthlyUse
 from tests.api.calling import IRIS, SETOSA, bearer
 from tests.counted import quota_used, records, use_quota
 from tests.factories import make_key, make_user
+from tests.plans.figures import DEFAULT_PLAN
 from tests.published import publish_iris
 
 FEATURES = np.array([[5.1, 3.5, 1.4, 0.2]], "float32")

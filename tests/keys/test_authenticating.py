@@ -12,8 +12,8 @@ from portal import accounts, keys
 from portal.audit import AuditEvent
 from portal.db import db, now
 from portal.errors import Conflict, Forbidden, Invalid, NotFound
-from portal.limits import DEFAULT_PLAN
 from tests.factories import make_key, make_user
+from tests.plans.figures import DEFAULT_PLAN
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_the_plan_says_how_many_keys_may_be_active(user):
     for number in range(DEFAULT_PLAN.max_keys):
         last, _ = make_key(user, f"key {number}")
 
-    with pytest.raises(Conflict, match="You have 5 active keys"):
+    with pytest.raises(Conflict, match="allows 5 active keys"):
         make_key(user, "one too many")
 
     keys.revoke(last)

@@ -8,9 +8,9 @@ import time_machine
 
 from portal import keys, usage
 from portal.db import db, now
-from portal.limits import DEFAULT_PLAN
 from tests.factories import log_in, make_key, make_user
 from tests.pages import csrf_token
+from tests.plans.figures import DEFAULT_PLAN
 
 SECRET = re.compile(r"mp_[0-9A-Za-z]{38}")
 AS_FRAGMENT = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -138,10 +138,10 @@ def test_at_the_limit_the_page_says_so(client, user):
         "/keys", data={"csrf_token": token, "name": "more", "expires_in": "90d"}
     )
 
-    assert "You have 5 active keys, the most your plan allows." in page.text
+    assert "Your plan “default” allows 5 active keys." in page.text
     assert "Create key" not in page.text
     assert answer.status_code == 422
-    assert "You have 5 active keys, the most your plan allows." in answer.text
+    assert "Your plan “default” allows 5 active keys." in answer.text
     assert len(keys.list_of(user)) == DEFAULT_PLAN.max_keys
 
 

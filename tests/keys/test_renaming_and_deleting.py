@@ -13,9 +13,9 @@ from portal.audit import AuditEvent
 from portal.db import db, now
 from portal.errors import Invalid, NotFound
 from portal.keys import ApiKey
-from portal.limits import DEFAULT_PLAN
 from portal.usage import Surface
 from tests.factories import make_key, make_user
+from tests.plans.figures import DEFAULT_PLAN
 
 
 @pytest.fixture(params=["app", "pg_app"])

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from portal import usage
 from portal.db import db, now
 from portal.extensions import parts
-from portal.limits import DEFAULT_PLAN
 from portal.usage.tables import MonthlyUse, QuotaLease
 from tests.counted import abandon, answer, quota_used, record, use_quota
 from tests.factories import make_user
+from tests.plans.figures import DEFAULT_PLAN
 
 LIMIT = DEFAULT_PLAN.monthly_predictions
 

@@ -17,12 +17,12 @@ import requests
 from portal.app import create_app
 from portal.db import db, now
 from portal.extensions import parts
-from portal.limits import DEFAULT_PLAN
 from tests.api.calling import statuses
 from tests.api.openai.calling import BAD, GOOD_DAY, inside, openai_client
 from tests.conftest import make_config
 from tests.counted import use_quota
 from tests.factories import make_key, make_user
+from tests.plans.figures import DEFAULT_PLAN
 from tests.published import copy_store
 from tests.servers import Portal
 

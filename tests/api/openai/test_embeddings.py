@@ -11,10 +11,10 @@ from portal.config import ROOT
 from portal.db import db
 from portal.extensions import parts
 from portal.keys import Scope
-from portal.limits import DEFAULT_PLAN
 from tests.api.calling import bearer, quota_used, records, statuses
 from tests.api.openai.calling import BAD, EMBEDDINGS, GOOD_DAY, embed
 from tests.factories import make_key, make_user
+from tests.plans.figures import DEFAULT_PLAN
 
 
 def vectors(answer):
