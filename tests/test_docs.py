@@ -208,6 +208,7 @@ def test_the_limits_in_the_readme_are_those_of_the_plan():
         f"`{DEFAULT_PLAN.rate}`",
         f"| {DEFAULT_PLAN.monthly_predictions:,} |",
         f"per user | {DEFAULT_PLAN.concurrency} |",
+        f"| {DEFAULT_PLAN.monthly_compute_s:,} seconds |",
         f"| {DEFAULT_PLAN.max_keys}; 10 minutes to {DEFAULT_PLAN.max_key_days} days |",
     ):
         assert amount in limits

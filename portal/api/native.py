@@ -53,6 +53,12 @@ def me() -> Response:
                 "left": quota.left,
                 "resets_at": quota.resets_at,
             },
+            "compute": {
+                "limit_s": quota.compute_limit_s,
+                "used_s": quota.compute_used_s,
+                "left_s": quota.compute_left_s,
+                "resets_at": quota.resets_at,
+            },
         }
     )
 
@@ -137,7 +143,11 @@ def _model(found: Model, plan: Plan) -> dict[str, Any]:
         "inputs": [_declared(one) for one in description.inputs],
         "parameters": [_declared(one) for one in description.parameters],
         "outputs": [_declared(one) for one in description.outputs],
-        "limits": {"rate": plan.rate, "concurrency": plan.concurrency},
+        "limits": {
+            "rate": plan.rate,
+            "model_rate": found.live.rate or None,
+            "concurrency": plan.concurrency,
+        },
     }
 
 

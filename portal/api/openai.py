@@ -23,9 +23,8 @@ from portal.errors import Invalid
 from portal.inference import Call
 from portal.keys import Scope
 from portal.runtime import TEXT_EMBEDDING
-from portal.usage import QuotaExhausted
 from portal.web import request_id
-from portal.web.errors import answer
+from portal.web.body import refuse_body_over
 from portal.web.request_log import add_fields
 
 OWNED_BY = "model-portal"
@@ -64,18 +63,11 @@ def embeddings() -> Response:
         return _embed(call)
 
 
-@bp.errorhandler(QuotaExhausted)
-def _answer_quota(refusal: QuotaExhausted) -> Response:
-    """Tell OpenAI's clients to give up: they try again after any other 429."""
-    response = answer(refusal)
-    response.headers["x-should-retry"] = "false"
-    return response
-
-
 def _embed(call: Call) -> Response:
     # The limits come first: a call for a model that isn't there costs a record, too.
     with inference.admitted(call):
         require_scope(call.caller, Scope.PREDICT)
+        refuse_body_over(call.caller.max_upload_mb)
         asked = read_embedding_request()
         version = _asked_version(call, asked.model)
         # Before the run, which gives the database connection back.
@@ -97,6 +89,7 @@ def _asked_version(call: Call, name: str) -> ModelVersion:
     """Return the version that answers *call*, and note it in its record."""
     found = catalog.find_model(name, viewer=call.caller.user)
     call.version = version = catalog.find_version(found)
+    inference.admit_to(call, found)
     # Before it is loaded; and after, since a version that stands in may differ.
     _refuse_other_task(version)
     call.version = version = inference.serving_version(found)

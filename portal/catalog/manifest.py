@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from portal.catalog.tables import Visibility
 from portal.errors import Invalid
+from portal.limits import checked_rate
 from portal.runtime import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S
 
 MANIFEST_NAME = "model.toml"
@@ -37,6 +38,7 @@ class Limits(BaseModel):
     """The table ``[limits]``: what a call of the model may take.
 
     Attributes:
+        rate: How often each caller may call the model, in Flask-Limiter's notation.
         isolated: Whether the version runs in a process of its own.
         memory_mb: What that process may ask for; libraries alone take some 300.
     """
@@ -44,8 +46,17 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     timeout_s: Annotated[float, Field(ge=0.1, le=60)] = DEFAULT_TIMEOUT_S
+    rate: str = ""
     isolated: bool = False
     memory_mb: Annotated[int, Field(ge=512, le=1_048_576)] = DEFAULT_MEMORY_MB
+
+    @field_validator("rate")
+    @classmethod
+    def _check_rate(cls, value: str) -> str:
+        try:
+            return checked_rate(value) if value else ""
+        except Invalid as invalid:
+            raise ValueError(str(invalid)) from None
 
 
 class Draft(BaseModel):

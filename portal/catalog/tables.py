@@ -188,6 +188,11 @@ class ModelVersion(Base):
         return float(self._limits.get("timeout_s", runtime.DEFAULT_TIMEOUT_S))
 
     @property
+    def rate(self) -> str:
+        """How often each caller may call the model; "": as often as anything."""
+        return str(self._limits.get("rate", ""))
+
+    @property
     def is_isolated(self) -> bool:
         """Whether it runs in a process of its own."""
         return bool(self._limits.get("isolated", False))

@@ -2,7 +2,7 @@
 
 from portal.inference.caller import Caller, allowances_left
 from portal.inference.housekeeping import finish
-from portal.inference.metering import Call, admitted, metered
+from portal.inference.metering import Call, admit_to, admitted, metered
 from portal.inference.preloading import preload
 from portal.inference.service import infer
 from portal.inference.serving import refuse_if_busy, serving_version
@@ -12,6 +12,7 @@ __all__ = [
     "Call",
     "Caller",
     "Command",
+    "admit_to",
     "admitted",
     "allowances_left",
     "curl_command",

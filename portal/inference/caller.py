@@ -58,6 +58,11 @@ class Caller:
         """How many predictions may run at the same time."""
         return self.plan.concurrency if self.plan else ANONYMOUS_CONCURRENCY
 
+    @property
+    def max_upload_mb(self) -> int | None:
+        """The longest body of a call; None: as the portal's."""
+        return self.plan.max_upload_mb if self.plan else None
+
 
 def allowances_left(caller: Caller) -> tuple[Allowance, ...]:
     """Return what *caller* has left of each rate; counts nothing."""

@@ -5,17 +5,19 @@ reserved before the work, so no answer is refused after it.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from portal import usage
-from portal.catalog import ModelVersion
+from portal.catalog import Model, ModelVersion
 from portal.db import db
 from portal.extensions import parts
 from portal.inference import housekeeping
 from portal.inference.caller import Caller
-from portal.limits import Allowance, RateExceeded, SlotsTaken
+from portal.inference.errors import ModelRateExceeded
+from portal.limits import Allowance, Hit, RateExceeded, SlotsTaken
+from portal.plans import ModelNotInPlan
 from portal.runtime import Prediction
 from portal.spool import SpoolUnwritable
 from portal.web.errors import refusal_of
@@ -31,6 +33,7 @@ class Call:
         version: Set once it is known which version is asked for.
         prediction: Set once the model has answered.
         allowances: What is left of each rate, this call counted.
+        hits: What this call was counted as; put back where nothing was done for it.
         unit: Of the caller's month; an answer uses it.
     """
 
@@ -40,6 +43,7 @@ class Call:
     version: ModelVersion | None = None
     prediction: Prediction | None = None
     allowances: tuple[Allowance, ...] = ()
+    hits: list[Hit] = field(default_factory=list)
     unit: usage.Unit | None = None
 
 
@@ -82,6 +86,7 @@ def admitted(call: Call) -> Iterator[None]:
     except RateExceeded as refusal:
         call.allowances = refusal.allowances
         raise
+    call.hits.append(hit)
     call.allowances = hit.allowances
     if caller.plan is not None and caller.user_id is not None:
         call.unit = usage.take_unit(caller.user_id, caller.plan)
@@ -89,9 +94,44 @@ def admitted(call: Call) -> Iterator[None]:
         with parts().slots.hold(caller.limit_key, caller.concurrency):
             yield
     except SlotsTaken:
-        # Nothing was done for it.
-        rates.put_back(hit)
+        _forget_hits(call)
         raise
+
+
+def admit_to(call: Call, model: Model) -> None:
+    """Count the call against what holds for *model* alone.
+
+    Its live version says how often each caller may call it, whichever version is
+    asked for.
+
+    Raises:
+        ModelNotInPlan: The caller's plan names others.
+        ModelRateExceeded: The caller has called it too often.
+    """
+    caller = call.caller
+    if caller.plan is not None and not caller.plan.allows(model.name):
+        raise ModelNotInPlan(model.name, caller.plan.name)
+    rate = model.live.rate
+    if not rate:
+        return
+    try:
+        hit = parts().rates.hit(rate, "model", model.name, caller.limit_key)
+    except RateExceeded as refusal:
+        _forget_hits(call)
+        call.allowances += _of_model(refusal.allowances)
+        raise ModelRateExceeded(refusal, model.name) from None
+    call.hits.append(hit)
+    call.allowances += _of_model(hit.allowances)
+
+
+def _of_model(allowances: Iterable[Allowance]) -> tuple[Allowance, ...]:
+    return tuple(replace(one, policy=f"model-{one.policy}") for one in allowances)
+
+
+def _forget_hits(call: Call) -> None:
+    """Count *call* no more: nothing was done for it."""
+    while call.hits:
+        parts().rates.put_back(call.hits.pop())
 
 
 def _put_back(call: Call) -> None:

@@ -51,6 +51,7 @@ class RateExceeded(LimitExceeded):
             seconds=max(1, refused.reset_s),
         )
         self.values["policy"] = refused.policy.replace("-", " ")
+        self.refused = refused
         self.allowances = allowances
 
 

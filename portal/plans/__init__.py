@@ -1,6 +1,12 @@
 """Plans: named sets of allowances, which owners make and give to people."""
 
-from portal.plans.errors import PlanInUse, PlanKept, PlanNotFound, PlanTaken
+from portal.plans.errors import (
+    ModelNotInPlan,
+    PlanInUse,
+    PlanKept,
+    PlanNotFound,
+    PlanTaken,
+)
 from portal.plans.service import (
     change,
     create,
@@ -17,6 +23,7 @@ from portal.plans.terms import Terms
 
 __all__ = [
     "DEFAULT",
+    "ModelNotInPlan",
     "Plan",
     "PlanInUse",
     "PlanKept",

@@ -1,6 +1,6 @@
 """What a change of the plans is refused for."""
 
-from portal.errors import Conflict, NotFound
+from portal.errors import Conflict, Forbidden, NotFound
 
 
 class PlanNotFound(NotFound):
@@ -35,4 +35,15 @@ class PlanInUse(Conflict):
         super().__init__(
             "People have the plan “%(name)s”. Give them another one, then delete it.",
             name=name,
+        )
+
+
+class ModelNotInPlan(Forbidden):
+    """A model that people with this plan may not call."""
+
+    def __init__(self, model: str, plan: str) -> None:
+        super().__init__(
+            "Your plan “%(plan)s” does not include the model %(model)s.",
+            plan=plan,
+            model=model,
         )

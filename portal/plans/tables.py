@@ -41,3 +41,7 @@ class Plan(Base):
     def is_default(self) -> bool:
         """Whether it is the plan of whoever has no other."""
         return self.name == DEFAULT
+
+    def allows(self, model: str) -> bool:
+        """Whether the model of this name may be called."""
+        return not self.models or model in self.models

@@ -29,6 +29,7 @@ from portal.playground.results import (
 )
 from portal.usage import Surface
 from portal.web import client_network, render, request_id
+from portal.web.body import refuse_body_over
 from portal.web.errors import sentence
 from portal.web.request_log import add_fields
 
@@ -69,6 +70,8 @@ def predict(name: str) -> Response:
             call.version = version
             add_fields(model=name, version=version.number)
             with inference.admitted(call):
+                inference.admit_to(call, version.model)
+                refuse_body_over(caller.max_upload_mb)
                 submission = read_submission(version)
                 if submission.refusal:
                     raise submission.refusal
@@ -109,6 +112,14 @@ def example(name: str, number: int, input_name: str) -> Response:
     response.cache_control.private = True
     response.headers["Content-Security-Policy"] = EXAMPLE_POLICY
     return response
+
+
+def _plan_without(model: Model) -> str:
+    """Return the name of the reader's plan if it does not include *model*."""
+    viewer = _viewer()
+    if viewer is None or not viewer.is_verified or viewer.plan.allows(model.name):
+        return ""
+    return viewer.plan.name
 
 
 def _serving(model: Model) -> ModelVersion:
@@ -157,6 +168,7 @@ def _page(
         refusal=refusal,
         refusal_sentence=sentence(refusal) if refusal else None,
         is_limit=isinstance(refusal, LimitExceeded),
+        plan_without=_plan_without(version.model),
         curl=curl_command(version, config().base_url),
     )
 

@@ -2,7 +2,7 @@
 
 from portal.usage.calls import calls_of_models
 from portal.usage.draining import drain, drain_orphans
-from portal.usage.errors import QuotaExhausted
+from portal.usage.errors import ComputeExhausted, QuotaExhausted
 from portal.usage.reading import (
     Cell,
     Label,
@@ -31,6 +31,7 @@ from portal.usage.tidying import tidy
 
 __all__ = [
     "Cell",
+    "ComputeExhausted",
     "Label",
     "Quota",
     "QuotaExhausted",

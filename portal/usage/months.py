@@ -46,6 +46,18 @@ class UserMonth(NamedTuple):
     month: str
 
 
+class Spent(NamedTuple):
+    """What is taken of a month.
+
+    Attributes:
+        units: Used or reserved.
+        compute_ms: Of the answers that are in the sums.
+    """
+
+    units: int
+    compute_ms: float
+
+
 @dataclass
 class _Charge:
     units: int = 0
@@ -68,9 +80,27 @@ def seconds_left(at: datetime) -> int:
     return math.ceil((next_month(at) - at).total_seconds())
 
 
-def reserve(connection: Connection, holder: str, whose: UserMonth, limit: int) -> int:
-    """Reserve units for *holder*; return how many, 0 when none of *limit* is left."""
-    left = limit - _taken(connection, whose)
+def spent(connection: Connection, whose: UserMonth) -> Spent:
+    """Return what is taken of the month."""
+    taken = select(MonthlyUse.used + MonthlyUse.reserved, MonthlyUse.compute_ms).where(
+        _is_of(whose)
+    )
+    return Spent(*(connection.execute(taken).first() or (0, 0.0)))
+
+
+def reserve(
+    connection: Connection, holder: str, whose: UserMonth, limit: int, taken: int
+) -> int:
+    """Reserve units for *holder*; return how many, 0 when none of *limit* is left.
+
+    Args:
+        connection: Within a transaction.
+        holder: The process.
+        whose: The month.
+        limit: All units of the month.
+        taken: Those that were taken a moment ago; what others take since is known.
+    """
+    left = limit - taken
     for units in dict.fromkeys((lease_units(left), 1)):
         if left >= units and _reserve(connection, holder, whose, units, limit):
             return units
@@ -142,11 +172,6 @@ def _charges(records: Iterable[Record]) -> Mapping[UserMonth, _Charge]:
         charged.units += bool(record.unit_of)
         charged.compute_ms += record.compute_ms
     return charges
-
-
-def _taken(connection: Connection, whose: UserMonth) -> int:
-    taken = select(MonthlyUse.used + MonthlyUse.reserved).where(_is_of(whose))
-    return connection.scalar(taken) or 0
 
 
 def _is_of(whose: UserMonth) -> ColumnElement[bool]:

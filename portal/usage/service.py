@@ -12,7 +12,7 @@ from portal.limits import Lease, Leases
 from portal.plans import Plan
 from portal.usage import months
 from portal.usage.draining import drain
-from portal.usage.errors import QuotaExhausted
+from portal.usage.errors import ComputeExhausted, QuotaExhausted
 from portal.usage.months import UserMonth
 from portal.usage.tables import MonthlyUse
 
@@ -26,17 +26,26 @@ class Quota:
 
     Attributes:
         limit: Answered predictions (2xx) that the plan allows.
+        compute_limit_s: Seconds of computing that the plan allows.
+        compute_used_s: Of these.
         resets_at: The first instant of the next month, UTC.
     """
 
     limit: int
     used: int
+    compute_limit_s: int
+    compute_used_s: float
     resets_at: datetime
 
     @property
     def left(self) -> int:
         """How many predictions are left."""
         return max(0, self.limit - self.used)
+
+    @property
+    def compute_left_s(self) -> float:
+        """How many seconds of computing are left."""
+        return max(0.0, round(self.compute_limit_s - self.compute_used_s, 3))
 
 
 def take_unit(user_id: int, plan: Plan) -> Unit:
@@ -45,8 +54,12 @@ def take_unit(user_id: int, plan: Plan) -> Unit:
     It is used once it stands in a record (`record` with ``unit_of``); a call that
     needs none after all puts it back. Commits.
 
+    Compute seconds are asked about here, too, so that a call whose unit is held asks
+    nothing: a unit is held for a second, and a record is in the sums half a second
+    after its answer, so what runs in that time may pass the limit.
+
     Raises:
-        QuotaExhausted: None is left this month.
+        QuotaExhausted, ComputeExhausted: None is left this month.
     """
     at = now()
     whose = UserMonth(user_id, months.month_of(at))
@@ -58,17 +71,20 @@ def take_unit(user_id: int, plan: Plan) -> Unit:
         return unit
     spool = parts().spool
     spool.open()
-    units = months.reserve(
-        db.session.connection(),
-        spool.holder,
-        whose,
-        plan.monthly_predictions,
-    )
-    db.session.commit()
-    if not units:
-        raise QuotaExhausted(
-            plan.monthly_predictions, retry_after_s=months.seconds_left(at)
+    connection = db.session.connection()
+    spent = months.spent(connection, whose)
+    is_computed = spent.compute_ms >= plan.monthly_compute_s * 1000
+    units = 0
+    if not is_computed:
+        units = months.reserve(
+            connection, spool.holder, whose, plan.monthly_predictions, spent.units
         )
+    db.session.commit()
+    left_s = months.seconds_left(at)
+    if is_computed:
+        raise ComputeExhausted(plan.monthly_compute_s, retry_after_s=left_s)
+    if not units:
+        raise QuotaExhausted(plan.monthly_predictions, retry_after_s=left_s)
     return leases.lend(terms, units, seconds=LEASE_S, note=whose)
 
 
@@ -105,14 +121,17 @@ def quota(user_id: int, plan: Plan) -> Quota:
     """Return what *user_id* has used of the running month."""
     drain()
     at = now()
-    used = db.session.scalar(
-        select(MonthlyUse.used).where(
+    found = db.session.execute(
+        select(MonthlyUse.used, MonthlyUse.compute_ms).where(
             MonthlyUse.user_id == user_id, MonthlyUse.month == months.month_of(at)
         )
-    )
+    ).first()
+    used, compute_ms = found or (0, 0.0)
     return Quota(
         limit=plan.monthly_predictions,
-        used=used or 0,
+        used=used,
+        compute_limit_s=plan.monthly_compute_s,
+        compute_used_s=round(compute_ms / 1000, 3),
         resets_at=months.next_month(at),
     )
 

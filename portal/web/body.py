@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PIECE_BYTES = 65536
+MIB = 1024 * 1024
 DRAIN_FACTOR = 4
 DEADLINE_S = 30.0  # for the whole body; a 10 MB photo over a slow phone line passes
 WATCH_EVERY_S = 0.5
@@ -49,6 +50,28 @@ def refuse_unread_body() -> None:
     refusal = request.environ.get(REFUSAL)
     if isinstance(refusal, PortalError):
         raise refusal
+
+
+def refuse_body_over(limit_mb: int | None) -> None:
+    """Refuse this request's body if it is longer than *limit_mb*, a plan's limit.
+
+    None: as long as the portal takes it.
+
+    Raises:
+        TooLarge: It is.
+    """
+    if limit_mb is None:
+        return
+    refusal = request.environ.get(REFUSAL)
+    # Then nothing of it was kept.
+    is_over_both = (
+        isinstance(refusal, TooLarge) and int(str(refusal.values["limit"])) > limit_mb
+    )
+    if is_over_both or len(request.environ[BODY]) > limit_mb * MIB:
+        raise TooLarge(
+            "The request is larger than %(limit)d MB, the most that your plan takes.",
+            limit=limit_mb,
+        )
 
 
 def init_app(app: Flask, limit_bytes: int) -> None:
@@ -116,7 +139,7 @@ class BodyReader:
         if total > self.limit_bytes:
             raise TooLarge(
                 "The request is larger than %(limit)d MB, the most that is taken.",
-                limit=self.limit_bytes // (1024 * 1024),
+                limit=self.limit_bytes // MIB,
             )
         if length is not None and total < length:
             message = "The body is shorter than its Content-Length."
