@@ -17,6 +17,7 @@ from tests.pages import csrf_token
 
 CAST = ("visitor", "unverified", "user", "publisher", "owner", "suspended")
 TO_LOGIN = 303
+OWNERS_FORMS = ("/admin/people/1/", "/admin/models/shared/", "/admin/plans")
 # What each of CAST is answered, in that order. A form without its token is 400
 # for whoever gets as far as the form.
 PAGES = {
@@ -68,6 +69,7 @@ PAGES = {
     "/admin/people/1/suspension": (405, 405, 405, 405, 405, 405),
     "/admin/people/1/restoration": (405, 405, 405, 405, 405, 405),
     "/admin/people/1/role": (405, 405, 405, 405, 405, 405),
+    "/admin/people/1/plan": (405, 405, 405, 405, 405, 405),
     "/admin/people/1/sessions/ending": (405, 405, 405, 405, 405, 405),
     "/admin/people/1/reset-link": (405, 405, 405, 405, 405, 405),
     "/admin/people/1/verification-link": (405, 405, 405, 405, 405, 405),
@@ -81,6 +83,9 @@ PAGES = {
     "/admin/models/shared/withdrawal": (405, 405, 405, 405, 405, 405),
     "/admin/models/shared/restoration": (405, 405, 405, 405, 405, 405),
     "/admin/models/shared/visibility": (405, 405, 405, 405, 405, 405),
+    "/admin/plans": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
+    "/admin/plans/default": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
+    "/admin/plans/default/deletion": (405, 405, 405, 405, 405, 405),
     "/admin/mail": (TO_LOGIN, 403, 403, 403, 200, TO_LOGIN),
     "/admin/mail/1": (TO_LOGIN, 403, 403, 403, 404, TO_LOGIN),
     "/admin/mail/1/retry": (405, 405, 405, 405, 405, 405),
@@ -206,7 +211,9 @@ def test_no_form_is_taken_without_its_token(cast: dict[str, FlaskClient]) -> Non
         assert cast["user"].post(path).status_code == 400, path
 
     for path in PAGES:
-        if path.startswith(("/admin/people/1/", "/admin/models/shared/")):
+        if path.startswith(
+            ("/admin/people/1/", "/admin/models/shared/", "/admin/plans")
+        ):
             assert cast["owner"].post(path).status_code == 400, path
 
 

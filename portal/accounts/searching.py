@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, select
 from portal.accounts.addresses import MAX_CHARS
 from portal.accounts.tables import Role, User
 from portal.db import db
+from portal.plans import Plan
 from portal.web.pagination import Page, page_of
 
 
@@ -31,6 +32,7 @@ class UserSearch:
     text: str = ""
     role: Role | None = None
     status: UserStatus | None = None
+    plan: Plan | None = None
 
 
 def search(wanted: UserSearch, *, before: int | None = None) -> Page[User]:
@@ -53,6 +55,8 @@ def _selected(wanted: UserSearch) -> Select[User]:
         query = query.where(User.email.contains(text, autoescape=True))
     if wanted.role is not None:
         query = query.where(User.role == wanted.role)
+    if wanted.plan is not None:
+        query = query.where(User.plan.has(Plan.id == wanted.plan.id))
     if wanted.status is not None:
         query = query.where(*_has(wanted.status))
     return query

@@ -25,6 +25,7 @@ class Section:
 
 SECTIONS = (
     Section("People", "admin_people.index", "users-round"),
+    Section("Plans", "admin_plans.index", "gauge"),
     Section("Models", "admin_models.index", "box", Role.PUBLISHER),
     Section("Mail", "admin_mail.index", "mail"),
     Section("Audit trail", "admin_audit.index", "scroll-text"),

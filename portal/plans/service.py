@@ -61,9 +61,8 @@ def create(name: str, terms: Terms, *, actor_id: int | None = None) -> Plan:
     plan = Plan(name=name, **(_terms_of(default()) | kept))
     db.session.add(plan)
     db.session.flush()
-    audit.record(
-        "plan.created", subject=subject(plan), actor_id=actor_id, **_terms_of(plan)
-    )
+    said = {term: _said(value) for term, value in _terms_of(plan).items()}
+    audit.record("plan.created", subject=subject(plan), actor_id=actor_id, **said)
     return plan
 
 
@@ -90,8 +89,10 @@ def change(plan: Plan, terms: Terms, *, actor_id: int | None = None) -> None:
         "plan.changed",
         subject=subject(plan),
         actor_id=actor_id,
-        before={term: before[term] for term in changed},
-        after=changed,
+        **{
+            term: f"{_said(before[term])} → {_said(value)}"
+            for term, value in changed.items()
+        },
     )
 
 
@@ -129,3 +130,10 @@ def subject(plan: Plan) -> str:
 
 def _terms_of(plan: Plan) -> dict[str, Any]:
     return {name: getattr(plan, name) for name in TERMS}
+
+
+def _said(value: object) -> str:
+    """Return *value* as the audit trail writes it down."""
+    if value is None:
+        return "no limit of its own"
+    return (", ".join(value) or "all") if isinstance(value, list) else str(value)

@@ -70,8 +70,8 @@ def test_set_changes_what_is_said_and_writes_that_down(runner):
     db.session.rollback()
     assert terms_of(plans.default()) == FIGURES | {"monthly_predictions": 6}
     assert last_event().details == {
-        "before": {"monthly_predictions": 5, "max_upload_mb": 3},
-        "after": {"monthly_predictions": 6, "max_upload_mb": None},
+        "monthly_predictions": "5 → 6",
+        "max_upload_mb": "3 → no limit of its own",
     }
 
 

@@ -10,13 +10,14 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug import Response as Redirect
 
-from portal import accounts, keys
+from portal import accounts, keys, plans
 from portal.accounts import Role, User, UserSearch, UserStatus, login
 from portal.accounts.login import role_required
 from portal.admin import people
 from portal.admin.actions import ACTIONS
 from portal.db import db
 from portal.errors import Conflict, Invalid, PortalError
+from portal.plans import Plan, PlanNotFound
 from portal.web import render, see_other
 from portal.web.errors import sentence
 from portal.web.pagination import page_asked_for
@@ -79,6 +80,18 @@ def change_role(user_id: int) -> Redirect:
     )
 
 
+@bp.post(f"{ONE_PERSON}/plan")
+@role_required(Role.OWNER)
+def change_plan(user_id: int) -> Redirect:
+    """Give a person another plan."""
+    user = accounts.find(user_id)
+    return _do(
+        lambda: accounts.assign_plan(user, _plan(), actor_id=current_user.id),
+        user,
+        _("The plan of %(email)s is changed.", email=user.email),
+    )
+
+
 @bp.post(f"{ONE_PERSON}/sessions/ending")
 @role_required(Role.OWNER)
 def end_logins(user_id: int) -> Redirect:
@@ -135,7 +148,7 @@ def _do(
     """Do it and go back to where it was asked for; a refusal is said there."""
     try:
         deed()
-    except (Conflict, Invalid) as refusal:
+    except (Conflict, Invalid, PlanNotFound) as refusal:
         db.session.rollback()
         return _person(user, refusal) if _is_on_person() else _list(refusal)
     if ends_logins and user.id == current_user.id:
@@ -164,6 +177,7 @@ def _list(refusal: PortalError | None = None) -> Response:
         status=refusal.status if refusal else HTTPStatus.OK,
         found=people.page(wanted, before=page_asked_for()),
         wanted=wanted,
+        plans=plans.list_all(),
         filters=_filters(wanted),
         place=_asked(),
         refusal=sentence(refusal) if refusal else "",
@@ -176,6 +190,7 @@ def _person(user: User, refusal: PortalError | None = None) -> Response:
         status=refusal.status if refusal else HTTPStatus.OK,
         person=people.person(user),
         actions=ACTIONS,
+        plans=plans.list_all(),
         place={"back": "person"},
         refusal=sentence(refusal) if refusal else "",
     )
@@ -192,12 +207,18 @@ def _wanted() -> UserSearch:
         text=request.args.get("q", ""),
         role=_one_of(Role, request.args.get("role")),
         status=_one_of(UserStatus, request.args.get("status")),
+        plan=plans.find_if_any(request.args.get("plan", "")),
     )
 
 
 def _filters(wanted: UserSearch) -> dict[str, Any]:
     """Return *wanted* as it stands in an address, without what is left out."""
-    values = {"q": wanted.text, "role": wanted.role, "status": wanted.status}
+    values = {
+        "q": wanted.text,
+        "role": wanted.role,
+        "status": wanted.status,
+        "plan": wanted.plan.name if wanted.plan else None,
+    }
     return {name: str(value) for name, value in values.items() if value}
 
 
@@ -223,3 +244,16 @@ def _role() -> Role:
             "There is no such role. Choose user, publisher or owner.", pointer="/role"
         )
     return role
+
+
+def _plan() -> Plan:
+    """Return the plan that the form asks for.
+
+    Raises:
+        Invalid: There is no such plan.
+    """
+    name = request.form.get("plan", "")
+    plan = plans.find_if_any(name)
+    if plan is None:
+        raise Invalid("There is no plan “%(name)s”.", pointer="/plan", name=name[:40])
+    return plan
