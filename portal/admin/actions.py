@@ -5,6 +5,7 @@ ACTIONS = {
     "key.deleted": "Deleted a key",
     "key.issued": "Issued a key",
     "key.renamed": "Renamed a key",
+    "key.restricted": "Changed what a key is restricted to",
     "key.revoked": "Revoked a key",
     "login.all_ended": "Logged every browser out",
     "login.ended": "Logged out",

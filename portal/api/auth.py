@@ -6,7 +6,7 @@ from portal import keys
 from portal.errors import Forbidden, ScopeMissing, Unauthenticated
 from portal.extensions import parts
 from portal.inference import Caller
-from portal.keys import KeyRefused, Scope
+from portal.keys import ApiKey, KeyRefused, Scope
 from portal.usage import Surface
 from portal.web import client_address, client_network
 from portal.web.request_log import add_fields
@@ -27,7 +27,7 @@ def authenticate() -> Caller:
 
     Raises:
         Unauthenticated: No key, or none that is valid.
-        Forbidden: A valid key whose user may not use it.
+        Forbidden: A valid key whose user may not use it, or not from there.
         RateExceeded: Too many calls without a valid key from this address.
     """
     secret = presented_secret()
@@ -40,6 +40,7 @@ def authenticate() -> Caller:
         raise Unauthenticated(message)
     try:
         api_key = keys.authenticate(secret)
+        _check_place(api_key)
     except (KeyRefused, Forbidden):
         _count_without_key()
         raise
@@ -73,6 +74,23 @@ def require_scope(caller: Caller, scope: Scope) -> None:
     if caller.api_key is None or scope not in caller.api_key.scopes:
         message = "This key lacks the scope %(scope)s; make one that has it."
         raise ScopeMissing(message, scope=str(scope))
+
+
+def _check_place(api_key: ApiKey) -> None:
+    """Refuse a key that may not be used from this address or web page.
+
+    It counts for the address, as a wrong key does: who has stolen one can't use up
+    what its user may call.
+    """
+    try:
+        keys.check_place(
+            api_key.restrictions,
+            address=client_address(),
+            origin=request.headers.get("Origin", ""),
+        )
+    except Forbidden as refusal:
+        add_fields(refused_key=api_key.prefix, refused_for=type(refusal).__name__)
+        raise
 
 
 def _count_without_key() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, g
 
-from portal import catalog, inference, plans, usage
+from portal import inference, plans, usage
 from portal.api import headers
 from portal.api.auth import authenticate, authenticate_if_given
-from portal.api.calls import asked_version
+from portal.api.calls import asked_version, find_model, list_models
 from portal.api.schemas import read_prediction_request
 from portal.catalog import Model
 from portal.inference import Call, Caller
@@ -35,6 +35,9 @@ def me() -> Response:
                 "name": api_key.name,
                 "scopes": api_key.scopes,
                 "expires_at": api_key.expires_at,
+                "models": api_key.models,
+                "addresses": api_key.addresses,
+                "origins": api_key.origins,
             },
             "plan": caller.plan.name,
             "limits": [
@@ -67,18 +70,15 @@ def me() -> Response:
 def models() -> Response:
     """List the models that the caller may see."""
     caller = authenticate_if_given()
-    viewer = caller.user if caller else None
     plan = _plan_of(caller)
-    found = catalog.list_visible(viewer)
-    return _json({"models": [_model(one, plan) for one in found]})
+    return _json({"models": [_model(one, plan) for one in list_models(caller)]})
 
 
 @bp.get("/models/<name>")
 def model(name: str) -> Response:
     """Describe a model: what it takes and what it gives."""
     caller = authenticate_if_given()
-    viewer = caller.user if caller else None
-    return _json(_model(catalog.find_model(name, viewer=viewer), _plan_of(caller)))
+    return _json(_model(find_model(name, caller), _plan_of(caller)))
 
 
 @bp.post("/models/<name>/predict")

@@ -13,7 +13,7 @@ from portal import catalog, inference
 from portal.accounts import Role
 from portal.api import health
 from portal.api.auth import authenticate, authenticate_if_given, require_scope
-from portal.api.calls import asked_version
+from portal.api.calls import asked_version, find_model, list_models
 from portal.api.native import add_limits
 from portal.api.sent_tensors import object_in
 from portal.api.tensor_answer import answer
@@ -92,16 +92,14 @@ def model_config(name: str, number: int | None = None) -> Response:
 def all_statistics() -> Response:
     """Say what this process has measured of every model the caller may see."""
     caller = authenticate()
-    return _statistics(
-        [one for m in catalog.list_visible(caller.user) for one in m.versions]
-    )
+    return _statistics([one for m in list_models(caller) for one in m.versions])
 
 
 @bp.get("/models/<name>/stats")
 @bp.get(f"{VERSION}/stats")
 def model_statistics(name: str, number: int | None = None) -> Response:
     """Say what this process has measured of a model's versions."""
-    found = catalog.find_model(name, viewer=authenticate().user)
+    found = find_model(name, authenticate())
     one = None if number is None else catalog.find_version(found, number)
     return _statistics([one] if one else found.versions)
 
@@ -111,8 +109,7 @@ def index() -> Response:
     """List every version of the models that the caller may see."""
     caller = authenticate_if_given()
     wants_ready = _body().get("ready", False)
-    viewer = caller.user if caller else None
-    rows = [_row(v) for m in catalog.list_visible(viewer) for v in m.versions]
+    rows = [_row(v) for m in list_models(caller) for v in m.versions]
     return _json([row for row in rows if row["state"] == READY or not wants_ready])
 
 
@@ -160,8 +157,7 @@ def _infer(call: Call, name: str, number: int | None) -> Response:
 
 def _shown_version(name: str, number: int | None) -> ModelVersion:
     """Return a version that is described without a key, too, if it is public."""
-    caller = authenticate_if_given()
-    found = catalog.find_model(name, viewer=caller.user if caller else None)
+    found = find_model(name, authenticate_if_given())
     return catalog.find_version(found, number)
 
 
@@ -173,7 +169,7 @@ def _changeable(name: str) -> Model:
     """
     caller = authenticate()
     require_scope(caller, Scope.MODELS_WRITE)
-    found = catalog.find_model(name, viewer=caller.user)
+    found = find_model(name, caller)
     user = caller.user
     is_theirs = (
         user is not None and user.role != Role.USER and user.id == found.owner_id

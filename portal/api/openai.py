@@ -12,6 +12,7 @@ from flask import Blueprint, Response, g
 
 from portal import catalog, inference
 from portal.api.auth import authenticate, authenticate_if_given, require_scope
+from portal.api.calls import find_model, list_models
 from portal.api.embedding_request import (
     EmbeddingRequest,
     EncodingFormat,
@@ -38,16 +39,14 @@ bp.after_request(add_limits)
 def models() -> Response:
     """List the models that embed texts, of those that the caller may see."""
     caller = authenticate_if_given()
-    visible = catalog.list_visible(caller.user if caller else None)
-    found = [_model(one) for one in visible if _embeds(one.live)]
+    found = [_model(one) for one in list_models(caller) if _embeds(one.live)]
     return _json({"object": "list", "data": found})
 
 
 @bp.get("/models/<name>")
 def model(name: str) -> Response:
     """Describe one of them."""
-    caller = authenticate_if_given()
-    found = catalog.find_model(name, viewer=caller.user if caller else None)
+    found = find_model(name, authenticate_if_given())
     if not _embeds(found.live):
         message = "The model %(name)s does not embed texts, which is all that /v1 does."
         raise ModelNotFound(message, name=name)
@@ -87,7 +86,7 @@ def _embed(call: Call) -> Response:
 
 def _asked_version(call: Call, name: str) -> ModelVersion:
     """Return the version that answers *call*, and note it in its record."""
-    found = catalog.find_model(name, viewer=call.caller.user)
+    found = find_model(name, call.caller)
     call.version = version = catalog.find_version(found)
     inference.admit_to(call, found)
     # Before it is loaded; and after, since a version that stands in may differ.

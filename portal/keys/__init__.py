@@ -1,21 +1,28 @@
 """API keys: issued, authenticated, listed, renamed, revoked and deleted."""
 
+from portal.keys.authenticating import authenticate, mark_used
 from portal.keys.errors import KeyActive, KeyRefused, KeysExhausted, UserUnverified
 from portal.keys.lifetimes import DEFAULT_LIFETIME, parse_lifetime
+from portal.keys.restrictions import (
+    Restrictions,
+    check_model,
+    check_place,
+    entries_in,
+    read_restrictions,
+)
 from portal.keys.secrets import has_valid_form, make_secret
 from portal.keys.service import (
     IssuedKey,
     active_count,
     active_counts,
-    authenticate,
     delete,
     find,
     find_by_prefix,
     issue,
     list_all,
     list_of,
-    mark_used,
     rename,
+    restrict,
     revoke,
 )
 from portal.keys.tables import ApiKey, Scope
@@ -27,12 +34,16 @@ __all__ = [
     "KeyActive",
     "KeyRefused",
     "KeysExhausted",
+    "Restrictions",
     "Scope",
     "UserUnverified",
     "active_count",
     "active_counts",
     "authenticate",
+    "check_model",
+    "check_place",
     "delete",
+    "entries_in",
     "find",
     "find_by_prefix",
     "has_valid_form",
@@ -42,6 +53,8 @@ __all__ = [
     "make_secret",
     "mark_used",
     "parse_lifetime",
+    "read_restrictions",
     "rename",
+    "restrict",
     "revoke",
 ]

@@ -12,6 +12,8 @@ from portal.errors import Invalid
 from portal.keys.lifetimes import check_lifetime
 from portal.web.commands import CommandGroup, refusals_end_with_1
 
+# How the lines of `flask keys list` begin what a key is restricted to.
+RESTRICTIONS = {"models": "only", "addresses": "from", "origins": "on"}
 group = CommandGroup("keys", help="Create, list and revoke API keys.")
 
 
@@ -48,6 +50,24 @@ class Lifetime(click.ParamType[timedelta | None]):
     help="What the key may do; may be given more than once.",
 )
 @click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="The only model it may call; may be given more than once.",
+)
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    help="The only address or network (CIDR) it may be used from; also repeated.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    help="The only web pages that may use it: https://example.org; also repeated.",
+)
+@click.option(
     "--expires-in",
     type=Lifetime(),
     default="90d",
@@ -56,11 +76,16 @@ class Lifetime(click.ParamType[timedelta | None]):
 )
 @refusals_end_with_1
 def create(
-    email: str, name: str, scopes: tuple[str, ...], expires_in: timedelta | None
+    email: str,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_in: timedelta | None,
+    **entries: tuple[str, ...],
 ) -> None:
     """Print a new key, and nothing else."""
     user = accounts.find_by_email(email)
     try:
+        restrictions = keys.read_restrictions(**entries)
         check_lifetime(expires_in, max_days=user.plan.max_key_days)
     except Invalid as invalid:
         raise click.UsageError(str(invalid)) from None
@@ -68,6 +93,7 @@ def create(
         user,
         name=name,
         scopes=[keys.Scope(scope) for scope in scopes],
+        restrictions=restrictions,
         expires_in=expires_in,
     )
     db.session.commit()
@@ -87,9 +113,14 @@ def list_keys(email: str | None, *, as_json: bool) -> None:
         return
     for row in rows:
         scopes = ",".join(row["scopes"])
+        restricted = "".join(
+            f"{words} {','.join(row[kind])}  "
+            for kind, words in RESTRICTIONS.items()
+            if row[kind]
+        )
         click.echo(
             f"{row['prefix']}  {row['status']:<7}  until {row['expires_at']}  "
-            f"{_last_use(row)}  {scopes}  {row['email']}  {row['name']}"
+            f"{_last_use(row)}  {scopes}  {restricted}{row['email']}  {row['name']}"
         )
 
 
@@ -118,6 +149,9 @@ def _document(api_key: keys.ApiKey) -> dict[str, Any]:
         "email": api_key.user.email,
         "name": api_key.name,
         "scopes": api_key.scopes,
+        "models": api_key.models,
+        "addresses": api_key.addresses,
+        "origins": api_key.origins,
         "status": api_key.status,
         "created_at": api_key.created_at.isoformat(timespec="seconds"),
         "expires_at": expires_at.isoformat(timespec="seconds") if expires_at else None,

@@ -1,5 +1,7 @@
 """What a key, or a wish for one, is refused for."""
 
+from collections.abc import Sequence
+
 from portal.errors import Conflict, Forbidden, Unauthenticated
 from portal.plans import Plan
 
@@ -50,3 +52,43 @@ class KeysExhausted(Conflict):
             plan=plan.name,
             amount=plan.max_keys,
         )
+
+
+class ModelNotAllowed(Forbidden):
+    """The key is for other models."""
+
+    def __init__(self, name: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            "This key may not call the model %(name)s; it is restricted to "
+            "%(allowed)s.",
+            name=name,
+            allowed=", ".join(allowed),
+        )
+
+
+class AddressNotAllowed(Forbidden):
+    """The key is for other addresses; which, a thief is not told."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            "This key may not be used from the address %(address)s; it is restricted "
+            "to others.",
+            address=address,
+        )
+
+
+class OriginNotAllowed(Forbidden):
+    """The key is for the web pages of other origins."""
+
+    def __init__(self, origin: str) -> None:
+        if origin:
+            super().__init__(
+                "This key may not be used by web pages of %(origin)s; it is "
+                "restricted to other origins.",
+                origin=origin[:300],
+            )
+        else:
+            super().__init__(
+                "This key is restricted to web pages of certain origins, and this "
+                "call has no header Origin, which browsers send."
+            )

@@ -9,10 +9,20 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import SelectChoice, SelectField, StringField  # type: ignore[attr-defined]
+from wtforms import (  # type: ignore[attr-defined]
+    SelectChoice,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.widgets import CheckboxInput, ListWidget
 
+from portal.accounts import Role, User
 from portal.errors import Invalid, PortalError
 from portal.keys.lifetimes import NEVER, check_lifetime, parse_lifetime
+from portal.keys.restrictions import Restrictions, entries_in, read_restrictions
+from portal.keys.tables import Scope
 from portal.plans import Plan
 from portal.web.errors import sentence
 
@@ -26,16 +36,19 @@ LIVES = {
     "365d": _("1 year"),
     NEVER: _("Never"),
 }
+SCOPES = {
+    Scope.PREDICT: _("Call models"),
+    Scope.USAGE_READ: _("Read your usage"),
+    Scope.MODELS_WRITE: _("Load and unload models"),
+}
 
 
 def _choices(lives: Iterable[str]) -> list[Any]:
     return [SelectChoice(life, LIVES[life]) for life in lives]
 
 
-class NameForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A name."""
-
-    name = StringField(_("Name"))
+class KeyPageForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """What the forms here share."""
 
     def show(self, refusal: PortalError) -> None:
         """Show *refusal* beside its field, or above the form."""
@@ -44,6 +57,12 @@ class NameForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
             self[name].errors = [sentence(refusal)]
         else:
             self.form_errors.append(sentence(refusal))
+
+
+class NameForm(KeyPageForm):
+    """A name."""
+
+    name = StringField(_("Name"))
 
 
 class RenameForm(NameForm):
@@ -56,9 +75,52 @@ class RenameForm(NameForm):
         self.name.id = f"name-{key_id}"
 
 
-class KeyForm(NameForm):
-    """A name and a lifetime."""
+class RestrictionsForm(KeyPageForm):
+    """What a key is narrowed to: one entry per line, or with commas between them."""
 
+    models = TextAreaField(_("Models"))
+    addresses = TextAreaField(_("Addresses"))
+    origins = TextAreaField(_("Web pages"))
+
+    @classmethod
+    def of(cls, restrictions: Restrictions) -> "RestrictionsForm":
+        """Return the form that shows *restrictions*, whatever was sent."""
+        lists = {
+            "models": restrictions.models,
+            "addresses": restrictions.addresses,
+            "origins": restrictions.origins,
+        }
+        shown = {kind: "\n".join(entries) for kind, entries in lists.items()}
+        return cls(formdata=None, data=shown)
+
+    @property
+    def restricts(self) -> bool:
+        """Whether anything is typed, or wrong, here."""
+        fields = (self.models, self.addresses, self.origins)
+        return any(field.data or field.errors for field in fields)
+
+    def restrictions(self) -> Restrictions:
+        """Return what was typed.
+
+        Raises:
+            Invalid: An entry can't be used.
+        """
+        return read_restrictions(
+            models=entries_in(self.models.data or ""),
+            addresses=entries_in(self.addresses.data or ""),
+            origins=entries_in(self.origins.data or ""),
+        )
+
+
+class KeyForm(NameForm, RestrictionsForm):
+    """A name, a lifetime, scopes and restrictions."""
+
+    scopes = SelectMultipleField(
+        _("What it may do"),
+        default=[str(Scope.PREDICT)],
+        option_widget=CheckboxInput(),
+        widget=ListWidget(prefix_label=False),
+    )
     expires_in = SelectField(_("Expires in"), choices=_choices(LIVES), default="90d")
 
     def offer(self, plan: Plan) -> None:
@@ -66,6 +128,20 @@ class KeyForm(NameForm):
         self.expires_in.choices = _choices(
             life for life in LIVES if _is_allowed(life, plan)
         )
+
+    def __init__(self, user: User, *, is_sent: bool = True) -> None:
+        """Make the form for *user*: as it was sent, or a fresh one."""
+        super().__init__(**{} if is_sent else {"formdata": None})
+        self.scopes.choices = [
+            SelectChoice(str(scope), words)
+            for scope, words in SCOPES.items()
+            if scope is not Scope.MODELS_WRITE or user.role != Role.USER
+        ]
+
+    @property
+    def chosen_scopes(self) -> list[Scope]:
+        """The scopes chosen; without any, the default."""
+        return [Scope(scope) for scope in self.scopes.data or [Scope.PREDICT]]
 
     @property
     def lifetime(self) -> timedelta | None:

@@ -1,32 +1,29 @@
-"""Issues, authenticates, renames, revokes and deletes API keys."""
+"""Issues, lists, renames, restricts, revokes and deletes API keys."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import timedelta
 from typing import NamedTuple
 
-import structlog
 from sqlalchemy import ColumnElement, Select, func, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm.attributes import set_committed_value
 
 from portal import audit
 from portal.accounts import Role, User
-from portal.accounts.errors import UserSuspended
-from portal.db import cached, db, exclusive, now
+from portal.db import db, exclusive, now
 from portal.errors import NotFound
 from portal.keys import secrets
+from portal.keys.authenticating import check_owner
 from portal.keys.errors import (
     KeyActive,
-    KeyRefused,
     KeysExhausted,
     ScopeNotYours,
-    UserUnverified,
 )
 from portal.keys.lifetimes import DEFAULT_LIFETIME, check_lifetime
 from portal.keys.names import check_name
+from portal.keys.restrictions import Restrictions
 from portal.keys.tables import ApiKey, Scope
 
-log = structlog.get_logger(__name__)
+ANYWHERE = Restrictions()
 
 
 class IssuedKey(NamedTuple):
@@ -41,6 +38,7 @@ def issue(
     *,
     name: str,
     scopes: Sequence[Scope] = (Scope.PREDICT,),
+    restrictions: Restrictions = ANYWHERE,
     expires_in: timedelta | None = DEFAULT_LIFETIME,
     actor_id: int | None = None,
 ) -> IssuedKey:
@@ -54,7 +52,7 @@ def issue(
         Invalid: The name or the lifetime can't be used.
         KeysExhausted: The plan allows no further active key.
     """
-    _check_owner(user)
+    check_owner(user)
     if Scope.MODELS_WRITE in scopes and user.role == Role.USER:
         raise ScopeNotYours(str(Scope.MODELS_WRITE))
     name = check_name(name)
@@ -70,69 +68,20 @@ def issue(
         prefix=secrets.prefix_of(secret),
         secret_hash=secrets.hash_of(secret),
         scopes=[str(scope) for scope in dict.fromkeys(scopes)],
+        **_lists(restrictions),
         created_at=issued_at,
         expires_at=issued_at + expires_in if expires_in else None,
     )
     db.session.add(api_key)
     db.session.flush()
-    _record("key.issued", api_key, actor_id, scopes=api_key.scopes)
+    _record(
+        "key.issued",
+        api_key,
+        actor_id,
+        scopes=api_key.scopes,
+        **_lists(restrictions, leave_out_empty=True),
+    )
     return IssuedKey(api_key, secret)
-
-
-def authenticate(secret: str) -> ApiKey:
-    """Return the active key that *secret* belongs to, as it was within a second.
-
-    Raises:
-        KeyRefused: There is none; mistyped secrets are not even looked up.
-        UserSuspended, UserUnverified: Its user may not use it.
-    """
-    if not secrets.has_valid_form(secret):
-        raise KeyRefused
-    wanted = secrets.hash_of(secret)
-    api_key = cached(
-        ("key", wanted),
-        lambda session: session.scalar(
-            select(ApiKey).where(ApiKey.secret_hash == wanted)
-        ),
-    )
-    if api_key is None or not api_key.is_active:
-        raise KeyRefused
-    _check_owner(api_key.user)
-    return api_key
-
-
-def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
-    """Note who used *api_key* last, to the minute; never fail.
-
-    Ends the session's transaction and writes in one of its own, on the connection
-    that this gave back: a call holds no second one, and a failure takes nothing
-    with it. Of many calls in a minute one writes, and none waits for another.
-    """
-    minute = _minute(now())
-    if api_key.last_used_at is not None and api_key.last_used_at >= minute:
-        return
-    is_due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < minute)
-    due = (
-        select(ApiKey.id)
-        .where(ApiKey.id == api_key.id, ApiKey.deleted_at.is_(None), is_due)
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    try:
-        db.session.commit()
-        with db.engine.begin() as connection:
-            connection.execute(
-                update(ApiKey)
-                .where(ApiKey.id.in_(due.scalar_subquery()))
-                .values(
-                    last_used_at=minute,
-                    last_used_address=_printable(address)[:64],
-                    last_used_agent=_printable(user_agent)[:300],
-                )
-            )
-        # A row that is cached would be marked at every call until it is read anew.
-        set_committed_value(api_key, "last_used_at", minute)
-    except SQLAlchemyError as failure:
-        log.warning("key.not_marked", key=api_key.prefix, error=type(failure).__name__)
 
 
 def list_of(user: User) -> Sequence[ApiKey]:
@@ -212,6 +161,24 @@ def rename(api_key: ApiKey, name: str, *, actor_id: int | None = None) -> None:
         _found(db.session.scalar(_listed().where(ApiKey.id == api_key.id)))
 
 
+def restrict(
+    api_key: ApiKey, restrictions: Restrictions, *, actor_id: int | None = None
+) -> None:
+    """Narrow *api_key* to *restrictions*, in place of those that it had.
+
+    Raises:
+        NotFound: The key was deleted meanwhile.
+    """
+    db.session.refresh(api_key, with_for_update={"of": ApiKey})
+    _found(None if api_key.deleted_at else api_key)
+    if api_key.restrictions != restrictions:
+        lists = _lists(restrictions)
+        for kind, entries in lists.items():
+            setattr(api_key, kind, entries)
+        _record("key.restricted", api_key, actor_id, **lists)
+        db.session.flush()
+
+
 def revoke(api_key: ApiKey, *, actor_id: int | None = None) -> None:
     """End *api_key* for good; revoking it again changes nothing."""
     # One statement, so that of two at once only one is written down.
@@ -245,11 +212,15 @@ def delete(api_key: ApiKey, *, actor_id: int | None = None) -> None:
         raise KeyActive
 
 
-def _check_owner(user: User) -> None:
-    if user.is_suspended:
-        raise UserSuspended
-    if not user.is_verified:
-        raise UserUnverified
+def _lists(
+    restrictions: Restrictions, *, leave_out_empty: bool = False
+) -> dict[str, list[str]]:
+    """Return *restrictions* as the lists of a row, or of an audit event."""
+    return {
+        kind: list(entries)
+        for kind, entries in asdict(restrictions).items()
+        if entries or not leave_out_empty
+    }
 
 
 def _draw() -> str:
@@ -289,12 +260,3 @@ def _record(
         user_id=api_key.user_id,
         **details,
     )
-
-
-def _minute(instant: datetime) -> datetime:
-    return instant.replace(second=0, microsecond=0)
-
-
-def _printable(text: str) -> str:
-    """Return *text* without what no terminal, page or database should be sent."""
-    return "".join(char for char in text if char.isprintable())

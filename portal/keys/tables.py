@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.tables import User
 from portal.db import Base, now
+from portal.keys.restrictions import Restrictions
 
 
 class Scope(StrEnum):
@@ -25,6 +26,7 @@ class ApiKey(Base):
         prefix: The first 8 characters after ``mp_``; unique, shown in lists.
         secret_hash: SHA-256 of the whole secret, hexadecimal.
         scopes: Values of `Scope`.
+        models, addresses, origins: As in `Restrictions`; an empty list narrows nothing.
         expires_at: None: never.
         last_used_at: To the minute, so that few calls write; None: never.
         last_used_address, last_used_agent: Who made the first call of that minute.
@@ -43,6 +45,11 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(String(8), unique=True)
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[str]] = mapped_column(JSON)
+    models: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    addresses: Mapped[list[str]] = mapped_column(
+        JSON, default=list, server_default="[]"
+    )
+    origins: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
@@ -52,6 +59,13 @@ class ApiKey(Base):
     deleted_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(lazy="joined")
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """What the key is narrowed to."""
+        return Restrictions(
+            tuple(self.models), tuple(self.addresses), tuple(self.origins)
+        )
 
     @property
     def is_revoked(self) -> bool:

@@ -2,7 +2,8 @@
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, flash, url_for
+from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug import Response as Redirect
 
@@ -10,7 +11,7 @@ from portal import keys
 from portal.accounts.login import login_required
 from portal.db import db
 from portal.errors import Invalid
-from portal.keys.forms import KeyForm, RenameForm
+from portal.keys.forms import KeyForm, RenameForm, RestrictionsForm
 from portal.web import render, see_other
 
 bp = Blueprint("keys", __name__, url_prefix="/keys")
@@ -22,20 +23,22 @@ ONE_KEY = "/<int(max=2147483647):key_id>"
 @login_required
 def index() -> Response:
     """Show the user's keys."""
-    return _page(KeyForm(formdata=None))
+    return _page(_fresh_form())
 
 
 @bp.post("")
 @login_required
 def create() -> Response:
     """Create a key and show its secret, this once."""
-    form = KeyForm()
+    form = KeyForm(current_user)
     if not form.validate():
         return _page(form, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         issued = keys.issue(
             current_user,
             name=form.name.data or "",
+            scopes=form.chosen_scopes,
+            restrictions=form.restrictions(),
             expires_in=form.lifetime,
             actor_id=current_user.id,
         )
@@ -44,7 +47,32 @@ def create() -> Response:
         form.show(refusal)
         return _page(form, HTTPStatus.UNPROCESSABLE_ENTITY)
     db.session.commit()
-    return _page(KeyForm(formdata=None), HTTPStatus.CREATED, secret=issued.secret)
+    return _page(_fresh_form(), HTTPStatus.CREATED, secret=issued.secret)
+
+
+@bp.get(ONE_KEY)
+@login_required
+def show(key_id: int) -> Response:
+    """Show one of the user's keys."""
+    api_key = keys.find(key_id, owner=current_user)
+    return _key_page(api_key, RestrictionsForm.of(api_key.restrictions))
+
+
+@bp.post(f"{ONE_KEY}/restrictions")
+@login_required
+def restrict(key_id: int) -> Response | Redirect:
+    """Narrow one of the user's keys to other models, addresses or web pages."""
+    api_key = keys.find(key_id, owner=current_user)
+    form = RestrictionsForm()
+    try:
+        keys.restrict(api_key, form.restrictions(), actor_id=current_user.id)
+    except Invalid as refusal:
+        db.session.rollback()
+        form.show(refusal)
+        return _key_page(api_key, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    db.session.commit()
+    flash(_("The restrictions are saved. They hold within a second."), "good")
+    return see_other(url_for("keys.show", key_id=key_id))
 
 
 @bp.post(f"{ONE_KEY}/name")
@@ -58,9 +86,7 @@ def rename(key_id: int) -> Redirect:
     except Invalid as refusal:
         db.session.rollback()
         form.show(refusal)
-        return _page(
-            KeyForm(formdata=None), HTTPStatus.UNPROCESSABLE_ENTITY, renaming=form
-        )
+        return _page(_fresh_form(), HTTPStatus.UNPROCESSABLE_ENTITY, renaming=form)
     db.session.commit()
     return see_other(url_for("keys.index"))
 
@@ -85,6 +111,10 @@ def delete(key_id: int) -> Redirect:
     return see_other(url_for("keys.index"))
 
 
+def _fresh_form() -> KeyForm:
+    return KeyForm(current_user, is_sent=False)
+
+
 def _page(
     form: KeyForm,
     status: HTTPStatus = HTTPStatus.OK,
@@ -102,8 +132,24 @@ def _page(
         keys=keys.list_of(current_user),
         is_full=keys.active_count(current_user) >= plan.max_keys,
         plan=plan,
+        scope_hints={str(scope): str(scope) for scope in keys.Scope},
         secret=secret,
         renaming=renaming,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _key_page(
+    api_key: keys.ApiKey,
+    restricting: RestrictionsForm,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> Response:
+    response = render(
+        "keys/key.html",
+        status=status,
+        key=api_key,
+        restricting=restricting,
     )
     response.headers["Cache-Control"] = "no-store"
     return response

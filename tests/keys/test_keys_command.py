@@ -145,3 +145,32 @@ def test_revoke_says_when_there_is_no_such_key(runner, app):
 
     assert result.exit_code == 1
     assert "There is no such key." in result.stderr
+
+
+def test_create_takes_restrictions(runner, user):
+    options = ["--model", "ocr", "--model", "mrz", "--address", "2001:DB8::/48"]
+    options += ["--origin", "https://example.org"]
+
+    runner.invoke(
+        args=["keys", "create", "--email", user.email, "--name", "page", *options]
+    )
+    listed = runner.invoke(args=["keys", "list", "--json"])
+    line = runner.invoke(args=["keys", "list"]).stdout
+
+    (row,) = json.loads(listed.stdout)
+    assert row["models"] == ["ocr", "mrz"]
+    assert row["addresses"] == ["2001:db8::/48"]
+    assert row["origins"] == ["https://example.org"]
+    assert "only ocr,mrz  from 2001:db8::/48  on https://example.org" in line
+
+
+def test_create_names_an_entry_that_is_no_address(runner, user):
+    options = ["--address", "somewhere"]
+
+    result = runner.invoke(
+        args=["keys", "create", "--email", user.email, "--name", "page", *options]
+    )
+
+    assert result.exit_code == 2
+    assert "“somewhere” is no address." in result.stderr
+    assert keys.list_of(user) == []

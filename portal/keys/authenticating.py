@@ -1,0 +1,94 @@
+"""Who a secret belongs to, and when it was used."""
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm.attributes import set_committed_value
+
+from portal.accounts import User
+from portal.accounts.errors import UserSuspended
+from portal.db import cached, db, now
+from portal.keys import secrets
+from portal.keys.errors import KeyRefused, UserUnverified
+from portal.keys.tables import ApiKey
+
+log = structlog.get_logger(__name__)
+
+
+def authenticate(secret: str) -> ApiKey:
+    """Return the active key that *secret* belongs to, as it was within a second.
+
+    Raises:
+        KeyRefused: There is none; mistyped secrets are not even looked up.
+        UserSuspended, UserUnverified: Its user may not use it.
+    """
+    if not secrets.has_valid_form(secret):
+        raise KeyRefused
+    wanted = secrets.hash_of(secret)
+    api_key = cached(
+        ("key", wanted),
+        lambda session: session.scalar(
+            select(ApiKey).where(ApiKey.secret_hash == wanted)
+        ),
+    )
+    if api_key is None or not api_key.is_active:
+        raise KeyRefused
+    check_owner(api_key.user)
+    return api_key
+
+
+def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
+    """Note who used *api_key* last, to the minute; never fail.
+
+    Ends the session's transaction and writes in one of its own, on the connection
+    that this gave back: a call holds no second one, and a failure takes nothing
+    with it. Of many calls in a minute one writes, and none waits for another.
+    """
+    minute = _minute(now())
+    if api_key.last_used_at is not None and api_key.last_used_at >= minute:
+        return
+    is_due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < minute)
+    due = (
+        select(ApiKey.id)
+        .where(ApiKey.id == api_key.id, ApiKey.deleted_at.is_(None), is_due)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    try:
+        db.session.commit()
+        with db.engine.begin() as connection:
+            connection.execute(
+                update(ApiKey)
+                .where(ApiKey.id.in_(due.scalar_subquery()))
+                .values(
+                    last_used_at=minute,
+                    last_used_address=_printable(address)[:64],
+                    last_used_agent=_printable(user_agent)[:300],
+                )
+            )
+        # A row that is cached would be marked at every call until it is read anew.
+        set_committed_value(api_key, "last_used_at", minute)
+    except SQLAlchemyError as failure:
+        log.warning("key.not_marked", key=api_key.prefix, error=type(failure).__name__)
+
+
+def check_owner(user: User) -> None:
+    """Refuse who may have no keys.
+
+    Raises:
+        UserSuspended, UserUnverified: They may not.
+    """
+    if user.is_suspended:
+        raise UserSuspended
+    if not user.is_verified:
+        raise UserUnverified
+
+
+def _minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
+
+
+def _printable(text: str) -> str:
+    """Return *text* without what no terminal, page or database should be sent."""
+    return "".join(char for char in text if char.isprintable())
