@@ -14,6 +14,7 @@ from portal.accounts.views import bp as accounts_bp
 from portal.admin import commands as mail_commands
 from portal.admin import plan_commands
 from portal.admin.views import BLUEPRINTS as ADMIN_BLUEPRINTS
+from portal.api import cors
 from portal.api.health import bp as health_bp
 from portal.api.native import bp as api_bp
 from portal.api.open_inference import bp as open_inference_bp
@@ -80,6 +81,7 @@ def create_app(config: Config) -> Flask:
     errors.init_app(app)
     filters.init_app(app)
     static_files.init_app(app)
+    cors.init_app(app)
     _remember_origin(app)
     app.context_processor(lambda: {"locale": str(get_locale() or "en")})
     app.jinja_env.globals["curl_commands"] = lambda secret: curl_commands(

@@ -1,6 +1,6 @@
 """API keys: issued, authenticated, listed, renamed, revoked and deleted."""
 
-from portal.keys.authenticating import authenticate, mark_used
+from portal.keys.authenticating import active_origins, authenticate, mark_used
 from portal.keys.errors import KeyActive, KeyRefused, KeysExhausted, UserUnverified
 from portal.keys.lifetimes import DEFAULT_LIFETIME, parse_lifetime
 from portal.keys.restrictions import (
@@ -39,6 +39,7 @@ __all__ = [
     "UserUnverified",
     "active_count",
     "active_counts",
+    "active_origins",
     "authenticate",
     "check_model",
     "check_place",

@@ -1,10 +1,12 @@
 """Who a secret belongs to, and when it was used."""
 
 from datetime import datetime
+from itertools import chain
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, Text, cast, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from portal.accounts import User
@@ -37,6 +39,11 @@ def authenticate(secret: str) -> ApiKey:
         raise KeyRefused
     check_owner(api_key.user)
     return api_key
+
+
+def active_origins() -> frozenset[str]:
+    """Return the origins that keys name which open the API, as within a second."""
+    return cached("key-origins", _load_origins)
 
 
 def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
@@ -73,6 +80,14 @@ def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
         log.warning("key.not_marked", key=api_key.prefix, error=type(failure).__name__)
 
 
+def is_active() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a key which opens the API meets now."""
+    return (
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()),
+    )
+
+
 def check_owner(user: User) -> None:
     """Refuse who may have no keys.
 
@@ -83,6 +98,20 @@ def check_owner(user: User) -> None:
         raise UserSuspended
     if not user.is_verified:
         raise UserUnverified
+
+
+def _load_origins(session: Session) -> frozenset[str]:
+    lists = session.scalars(
+        select(ApiKey.origins)
+        .join(ApiKey.user)
+        .where(
+            # PostgreSQL compares no JSON, but its text.
+            cast(ApiKey.origins, Text) != "[]",
+            *is_active(),
+            User.suspended_at.is_(None),
+        )
+    )
+    return frozenset(chain.from_iterable(lists))
 
 
 def _minute(instant: datetime) -> datetime:

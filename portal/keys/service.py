@@ -5,14 +5,14 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 
 from portal import audit
 from portal.accounts import Role, User
 from portal.db import db, exclusive, now
 from portal.errors import NotFound
 from portal.keys import secrets
-from portal.keys.authenticating import check_owner
+from portal.keys.authenticating import check_owner, is_active
 from portal.keys.errors import (
     KeyActive,
     KeysExhausted,
@@ -100,7 +100,7 @@ def active_count(user: User) -> int:
     """Return how many keys of *user* open the API now."""
     return (
         db.session.scalar(
-            select(func.count()).where(ApiKey.user_id == user.id, *_is_active())
+            select(func.count()).where(ApiKey.user_id == user.id, *is_active())
         )
         or 0
     )
@@ -110,7 +110,7 @@ def active_counts(user_ids: Iterable[int]) -> Mapping[int, int]:
     """Return how many keys of each of these users open the API, if any do."""
     rows = db.session.execute(
         select(ApiKey.user_id, func.count().label("active"))
-        .where(ApiKey.user_id.in_(set(user_ids)), *_is_active())
+        .where(ApiKey.user_id.in_(set(user_ids)), *is_active())
         .group_by(ApiKey.user_id)
     )
     return {row.user_id: row.active for row in rows}
@@ -234,13 +234,6 @@ def _draw() -> str:
 
 def _listed() -> Select[ApiKey]:
     return select(ApiKey).where(ApiKey.deleted_at.is_(None))
-
-
-def _is_active() -> tuple[ColumnElement[bool], ...]:
-    return (
-        ApiKey.revoked_at.is_(None),
-        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now()),
-    )
 
 
 def _found(api_key: ApiKey | None) -> ApiKey:
