@@ -4,9 +4,12 @@
 ACTIONS = {
     "key.deleted": "Deleted a key",
     "key.issued": "Issued a key",
+    "key.leaked": "Reported a key seen in public",
     "key.renamed": "Renamed a key",
     "key.restricted": "Changed what a key is restricted to",
     "key.revoked": "Revoked a key",
+    "key.rotated": "Rotated a key",
+    "key.secret_ended": "Ended the secret before the last rotation of a key",
     "login.all_ended": "Logged every browser out",
     "login.ended": "Logged out",
     "login.failed": "Failed to log in",

@@ -45,7 +45,7 @@ def authenticate() -> Caller:
         _count_without_key()
         raise
     keys.mark_used(
-        api_key, address=client_address(), user_agent=request.user_agent.string
+        api_key, secret, address=client_address(), user_agent=request.user_agent.string
     )
     caller = Caller(Surface.API, client_network(), user=api_key.user, api_key=api_key)
     g.caller = caller

@@ -1,16 +1,19 @@
 """`/api/v1`: the native JSON API."""
 
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, g
 
-from portal import inference, plans, usage
+from portal import inference, keys, plans, usage
 from portal.api import headers
-from portal.api.auth import authenticate, authenticate_if_given
+from portal.api.auth import authenticate, authenticate_if_given, presented_secret
 from portal.api.calls import asked_version, find_model, list_models
+from portal.api.leaks import take_report
 from portal.api.schemas import read_prediction_request
 from portal.catalog import Model
+from portal.db import db
 from portal.inference import Call, Caller
 from portal.plans import Plan
 from portal.runtime import Input, Output, Parameter
@@ -27,14 +30,17 @@ def me() -> Response:
         raise TypeError
     quota = usage.quota(caller.user.id, caller.plan)
     api_key = caller.api_key
+    is_previous = keys.is_previous(api_key, presented_secret())
     return _json(
         {
             "user": {"email": caller.user.email, "role": caller.user.role},
             "key": {
-                "prefix": api_key.prefix,
+                "prefix": api_key.previous_prefix if is_previous else api_key.prefix,
                 "name": api_key.name,
                 "scopes": api_key.scopes,
-                "expires_at": api_key.expires_at,
+                "expires_at": api_key.previous_ends_at
+                if is_previous
+                else api_key.expires_at,
                 "models": api_key.models,
                 "addresses": api_key.addresses,
                 "origins": api_key.origins,
@@ -109,6 +115,15 @@ def _predict(call: Call, name: str, number: int | None) -> Response:
             "timings_ms": prediction.timings_ms,
         }
     )
+
+
+@bp.post("/leaks")
+def report_leak() -> Response:
+    """End a key that was seen in public."""
+    answer = _json(take_report())
+    db.session.commit()
+    answer.status_code = HTTPStatus.ACCEPTED
+    return answer
 
 
 @bp.after_request

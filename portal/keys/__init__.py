@@ -1,7 +1,21 @@
 """API keys: issued, authenticated, listed, renamed, revoked and deleted."""
 
-from portal.keys.authenticating import active_origins, authenticate, mark_used
-from portal.keys.errors import KeyActive, KeyRefused, KeysExhausted, UserUnverified
+from portal.keys.authenticating import (
+    active_origins,
+    authenticate,
+    is_previous,
+    mark_used,
+)
+from portal.keys.errors import (
+    KeyActive,
+    KeyOver,
+    KeyRefused,
+    KeyRotated,
+    KeysExhausted,
+    PreviousSecretWorks,
+    UserUnverified,
+)
+from portal.keys.leaks import report_leak
 from portal.keys.lifetimes import DEFAULT_LIFETIME, parse_lifetime
 from portal.keys.restrictions import (
     Restrictions,
@@ -10,6 +24,7 @@ from portal.keys.restrictions import (
     entries_in,
     read_restrictions,
 )
+from portal.keys.rotation import Until, end_previous, parse_overlap, rotate
 from portal.keys.secrets import has_valid_form, make_secret
 from portal.keys.service import (
     IssuedKey,
@@ -25,17 +40,22 @@ from portal.keys.service import (
     restrict,
     revoke,
 )
-from portal.keys.tables import ApiKey, Scope
+from portal.keys.tables import ApiKey, Scope, Use
 
 __all__ = [
     "DEFAULT_LIFETIME",
     "ApiKey",
     "IssuedKey",
     "KeyActive",
+    "KeyOver",
     "KeyRefused",
+    "KeyRotated",
     "KeysExhausted",
+    "PreviousSecretWorks",
     "Restrictions",
     "Scope",
+    "Until",
+    "Use",
     "UserUnverified",
     "active_count",
     "active_counts",
@@ -44,18 +64,23 @@ __all__ = [
     "check_model",
     "check_place",
     "delete",
+    "end_previous",
     "entries_in",
     "find",
     "find_by_prefix",
     "has_valid_form",
+    "is_previous",
     "issue",
     "list_all",
     "list_of",
     "make_secret",
     "mark_used",
     "parse_lifetime",
+    "parse_overlap",
     "read_restrictions",
     "rename",
+    "report_leak",
     "restrict",
     "revoke",
+    "rotate",
 ]

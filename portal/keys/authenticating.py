@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 def authenticate(secret: str) -> ApiKey:
     """Return the active key that *secret* belongs to, as it was within a second.
 
+    For a while after a rotation the secret before it does, too.
+
     Raises:
         KeyRefused: There is none; mistyped secrets are not even looked up.
         UserSuspended, UserUnverified: Its user may not use it.
@@ -32,10 +34,12 @@ def authenticate(secret: str) -> ApiKey:
     api_key = cached(
         ("key", wanted),
         lambda session: session.scalar(
-            select(ApiKey).where(ApiKey.secret_hash == wanted)
+            select(ApiKey).where(
+                or_(ApiKey.secret_hash == wanted, ApiKey.previous_hash == wanted)
+            )
         ),
     )
-    if api_key is None or not api_key.is_active:
+    if api_key is None or not api_key.opens_with(wanted):
         raise KeyRefused
     check_owner(api_key.user)
     return api_key
@@ -46,20 +50,35 @@ def active_origins() -> frozenset[str]:
     return cached("key-origins", _load_origins)
 
 
-def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
-    """Note who used *api_key* last, to the minute; never fail.
+def is_previous(api_key: ApiKey, secret: str) -> bool:
+    """Whether *secret* is the one that the last rotation of *api_key* replaced."""
+    return api_key.previous_hash == secrets.hash_of(secret)
+
+
+def mark_used(api_key: ApiKey, secret: str, *, address: str, user_agent: str) -> None:
+    """Note who used this *secret* of *api_key* last, to the minute; never fail.
 
     Ends the session's transaction and writes in one of its own, on the connection
     that this gave back: a call holds no second one, and a failure takes nothing
     with it. Of many calls in a minute one writes, and none waits for another.
     """
     minute = _minute(now())
-    if api_key.last_used_at is not None and api_key.last_used_at >= minute:
+    name = "previous_used" if is_previous(api_key, secret) else "last_used"
+    used_at = getattr(api_key, f"{name}_at")
+    if used_at is not None and used_at >= minute:
         return
-    is_due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < minute)
+    column = getattr(ApiKey, f"{name}_at")
+    # A cached row may not know yet that the secret was replaced.
+    hash_column = ApiKey.secret_hash if name == "last_used" else ApiKey.previous_hash
+    is_due = or_(column.is_(None), column < minute)
     due = (
         select(ApiKey.id)
-        .where(ApiKey.id == api_key.id, ApiKey.deleted_at.is_(None), is_due)
+        .where(
+            ApiKey.id == api_key.id,
+            hash_column == secrets.hash_of(secret),
+            ApiKey.deleted_at.is_(None),
+            is_due,
+        )
         .with_for_update(skip_locked=True, key_share=True)
     )
     try:
@@ -69,13 +88,15 @@ def mark_used(api_key: ApiKey, *, address: str, user_agent: str) -> None:
                 update(ApiKey)
                 .where(ApiKey.id.in_(due.scalar_subquery()))
                 .values(
-                    last_used_at=minute,
-                    last_used_address=_printable(address)[:64],
-                    last_used_agent=_printable(user_agent)[:300],
+                    {
+                        f"{name}_at": minute,
+                        f"{name}_address": _printable(address)[:64],
+                        f"{name}_agent": _printable(user_agent)[:300],
+                    }
                 )
             )
         # A row that is cached would be marked at every call until it is read anew.
-        set_committed_value(api_key, "last_used_at", minute)
+        set_committed_value(api_key, f"{name}_at", minute)
     except SQLAlchemyError as failure:
         log.warning("key.not_marked", key=api_key.prefix, error=type(failure).__name__)
 

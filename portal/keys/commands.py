@@ -10,6 +10,7 @@ from portal import accounts, keys
 from portal.db import db
 from portal.errors import Invalid
 from portal.keys.lifetimes import check_lifetime
+from portal.keys.secrets import MARK
 from portal.web.commands import CommandGroup, refusals_end_with_1
 
 # How the lines of `flask keys list` begin what a key is restricted to.
@@ -33,6 +34,26 @@ class Lifetime(click.ParamType[timedelta | None]):
             return value
         try:
             return keys.parse_lifetime(str(value))
+        except Invalid as invalid:
+            self.fail(str(invalid), param, ctx)
+
+
+class Overlap(click.ParamType[timedelta]):
+    """A duration such as ``1d``, or ``now``."""
+
+    name = "duration"
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> timedelta:
+        """Return the duration, or end with exit status 2 and a sentence."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return keys.parse_overlap(str(value))
         except Invalid as invalid:
             self.fail(str(invalid), param, ctx)
 
@@ -126,6 +147,28 @@ def list_keys(email: str | None, *, as_json: bool) -> None:
 
 @group.command()
 @click.argument("prefix")
+@click.option(
+    "--overlap",
+    type=Overlap(),
+    default="1d",
+    show_default=True,
+    help="How long the old secret works, too: now (no longer), 1h, 7d.",
+)
+@click.option("--expires-in", type=Lifetime(), help="A new life; else its end stays.")
+@refusals_end_with_1
+def rotate(prefix: str, overlap: timedelta, expires_in: timedelta | None) -> None:
+    """Print a new secret for the key listed by PREFIX, and nothing else."""
+    issued = keys.rotate(
+        keys.find_by_prefix(prefix),
+        prefix=prefix.removeprefix(MARK),
+        until=keys.Until(overlap, expires_in),
+    )
+    db.session.commit()
+    click.echo(issued.secret)
+
+
+@group.command()
+@click.argument("prefix")
 @refusals_end_with_1
 def revoke(prefix: str) -> None:
     """Revoke the key listed by PREFIX."""
@@ -143,7 +186,7 @@ def _last_use(row: dict[str, Any]) -> str:
 
 
 def _document(api_key: keys.ApiKey) -> dict[str, Any]:
-    expires_at, last_used_at = api_key.expires_at, api_key.last_used_at
+    expires_at, last_use = api_key.expires_at, api_key.last_use
     return {
         "prefix": api_key.prefix,
         "email": api_key.user.email,
@@ -155,9 +198,22 @@ def _document(api_key: keys.ApiKey) -> dict[str, Any]:
         "status": api_key.status,
         "created_at": api_key.created_at.isoformat(timespec="seconds"),
         "expires_at": expires_at.isoformat(timespec="seconds") if expires_at else None,
-        "last_used_at": last_used_at.isoformat(timespec="minutes")
-        if last_used_at
+        "last_used_at": last_use.at.isoformat(timespec="minutes")
+        if last_use.at
         else None,
-        "last_used_address": api_key.last_used_address,
-        "last_used_agent": api_key.last_used_agent,
+        "last_used_address": last_use.address,
+        "last_used_agent": last_use.agent,
+        "previous": _previous(api_key),
+    }
+
+
+def _previous(api_key: keys.ApiKey) -> dict[str, str | None] | None:
+    """Return the secret before the last rotation, if it still works."""
+    if not api_key.previous_works or api_key.previous_ends_at is None:
+        return None
+    used_at = api_key.previous_used_at
+    return {
+        "prefix": api_key.previous_prefix,
+        "ends_at": api_key.previous_ends_at.isoformat(timespec="seconds"),
+        "last_used_at": used_at.isoformat(timespec="minutes") if used_at else None,
     }

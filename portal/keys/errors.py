@@ -54,6 +54,33 @@ class KeysExhausted(Conflict):
         )
 
 
+class KeyOver(Conflict):
+    """A key that opens nothing any more gets no new secret."""
+
+    def __init__(self) -> None:
+        super().__init__("This key is revoked or expired. Create another in its place.")
+
+
+class KeyRotated(Conflict):
+    """The secret that was to be replaced has been replaced already."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(
+            "This key was rotated meanwhile: its new secret begins with "
+            "mp_%(prefix)s. To rotate it once more, reload the page.",
+            prefix=prefix,
+        )
+
+
+class PreviousSecretWorks(Conflict):
+    """A key has two secrets at most."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The secret before this one still works. End it, then rotate again."
+        )
+
+
 class ModelNotAllowed(Forbidden):
     """The key is for other models."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import (  # type: ignore[attr-defined]
+    HiddenField,
     SelectChoice,
     SelectField,
     SelectMultipleField,
@@ -22,7 +23,8 @@ from portal.accounts import Role, User
 from portal.errors import Invalid, PortalError
 from portal.keys.lifetimes import NEVER, check_lifetime, parse_lifetime
 from portal.keys.restrictions import Restrictions, entries_in, read_restrictions
-from portal.keys.tables import Scope
+from portal.keys.rotation import Until, parse_overlap
+from portal.keys.tables import ApiKey, Scope
 from portal.plans import Plan
 from portal.web.errors import sentence
 
@@ -41,7 +43,6 @@ SCOPES = {
     Scope.USAGE_READ: _("Read your usage"),
     Scope.MODELS_WRITE: _("Load and unload models"),
 }
-
 
 def _choices(lives: Iterable[str]) -> list[Any]:
     return [SelectChoice(life, LIVES[life]) for life in lives]
@@ -109,6 +110,46 @@ class RestrictionsForm(KeyPageForm):
             models=entries_in(self.models.data or ""),
             addresses=entries_in(self.addresses.data or ""),
             origins=entries_in(self.origins.data or ""),
+        )
+
+
+class RotationForm(KeyPageForm):
+    """How long the old secret works, and how long the key lives from then on."""
+
+    # Whoever sends the form twice, or after another rotation, ends nothing new.
+    prefix = HiddenField()
+    overlap = SelectField(
+        _("The old secret works for"),
+        choices=[
+            SelectChoice("now", _("no longer")),
+            SelectChoice("1h", _("1 hour")),
+            SelectChoice("1d", _("1 day")),
+            SelectChoice("7d", _("7 days")),
+            SelectChoice("30d", _("30 days")),
+        ],
+        default="1d",
+    )
+    expires_in = SelectField(
+        _("The key expires"),
+        choices=[
+            SelectChoice("", _("as before")),
+            *_choices(life for life in LIVES if life != NEVER),
+        ],
+        default="",
+    )
+
+    @classmethod
+    def of(cls, api_key: ApiKey) -> "RotationForm":
+        """Return the form that rotates the secret that *api_key* has now."""
+        return cls(formdata=None, data={"prefix": api_key.prefix})
+
+    @property
+    def until(self) -> Until:
+        """What was chosen."""
+        expires_in = self.expires_in.data
+        return Until(
+            parse_overlap(str(self.overlap.data)),
+            parse_lifetime(expires_in) if expires_in else None,
         )
 
 

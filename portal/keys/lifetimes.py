@@ -13,6 +13,12 @@ NEVER = "never"
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
+def parse_duration(text: str) -> timedelta | None:
+    """Return the time that *text* stands for, if it is a number and a unit."""
+    parts = FORM.fullmatch(text.strip())
+    return timedelta(**{UNITS[parts[2]]: int(parts[1])}) if parts else None
+
+
 def parse_lifetime(text: str) -> timedelta | None:
     """Return the time that *text* stands for; None: the key never expires.
 
@@ -21,12 +27,12 @@ def parse_lifetime(text: str) -> timedelta | None:
     """
     if text.strip() == NEVER:
         return None
-    parts = FORM.fullmatch(text.strip())
-    if parts is None:
+    lifetime = parse_duration(text)
+    if lifetime is None:
         raise Invalid(
             "The life of a key is written like 10m, 12h or 30d.", pointer="/expires_in"
         )
-    return timedelta(**{UNITS[parts[2]]: int(parts[1])})
+    return lifetime
 
 
 def check_lifetime(lifetime: timedelta | None, *, max_days: int | None) -> None:

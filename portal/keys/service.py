@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 
 from portal import audit
 from portal.accounts import Role, User
@@ -60,7 +60,7 @@ def issue(
     exclusive(f"keys:{user.id}")
     if active_count(user) >= user.plan.max_keys:
         raise KeysExhausted(user.plan)
-    secret = _draw()
+    secret = draw_secret()
     issued_at = now()
     api_key = ApiKey(
         user_id=user.id,
@@ -74,7 +74,7 @@ def issue(
     )
     db.session.add(api_key)
     db.session.flush()
-    _record(
+    record(
         "key.issued",
         api_key,
         actor_id,
@@ -132,11 +132,13 @@ def find(key_id: int, *, owner: User) -> ApiKey:
 def find_by_prefix(prefix: str) -> ApiKey:
     """Return the key listed by *prefix*, written with or without ``mp_``.
 
+    The prefix may be that of the secret before the last rotation.
+
     Raises:
         NotFound: There is none.
     """
     bare = prefix.removeprefix(secrets.MARK)
-    return _found(db.session.scalar(_listed().where(ApiKey.prefix == bare)))
+    return _found(db.session.scalar(_listed().where(_is_listed_by(bare))))
 
 
 def rename(api_key: ApiKey, name: str, *, actor_id: int | None = None) -> None:
@@ -156,7 +158,7 @@ def rename(api_key: ApiKey, name: str, *, actor_id: int | None = None) -> None:
         .returning(ApiKey.id)
     )
     if renamed_id is not None:
-        _record("key.renamed", api_key, actor_id, name=name)
+        record("key.renamed", api_key, actor_id, name=name)
     else:
         _found(db.session.scalar(_listed().where(ApiKey.id == api_key.id)))
 
@@ -175,7 +177,7 @@ def restrict(
         lists = _lists(restrictions)
         for kind, entries in lists.items():
             setattr(api_key, kind, entries)
-        _record("key.restricted", api_key, actor_id, **lists)
+        record("key.restricted", api_key, actor_id, **lists)
         db.session.flush()
 
 
@@ -189,7 +191,7 @@ def revoke(api_key: ApiKey, *, actor_id: int | None = None) -> None:
         .returning(ApiKey.id)
     )
     if revoked_id is not None:
-        _record("key.revoked", api_key, actor_id)
+        record("key.revoked", api_key, actor_id)
 
 
 def delete(api_key: ApiKey, *, actor_id: int | None = None) -> None:
@@ -203,13 +205,43 @@ def delete(api_key: ApiKey, *, actor_id: int | None = None) -> None:
     deleted_id = db.session.scalar(
         update(ApiKey)
         .where(ApiKey.id == api_key.id, ApiKey.deleted_at.is_(None), is_over)
-        .values(deleted_at=at, name="", last_used_address=None, last_used_agent=None)
+        .values(
+            deleted_at=at,
+            name="",
+            last_used_address=None,
+            last_used_agent=None,
+            previous_used_address=None,
+            previous_used_agent=None,
+        )
         .returning(ApiKey.id)
     )
     if deleted_id is not None:
-        _record("key.deleted", api_key, actor_id)
+        record("key.deleted", api_key, actor_id)
     elif api_key.is_active:
         raise KeyActive
+
+
+def draw_secret() -> str:
+    """Draw a secret whose prefix no other secret has."""
+    while True:
+        secret = secrets.make_secret()
+        taken = select(ApiKey.id).where(_is_listed_by(secrets.prefix_of(secret)))
+        if db.session.scalar(taken) is None:
+            return secret
+
+
+def record(
+    action: str, api_key: ApiKey, actor_id: int | None, **details: object
+) -> None:
+    """Write down what was done to *api_key*, and by whom."""
+    audit.record(
+        action,
+        subject=f"key:{api_key.id}",
+        actor_id=actor_id,
+        prefix=api_key.prefix,
+        user_id=api_key.user_id,
+        **details,
+    )
 
 
 def _lists(
@@ -223,33 +255,15 @@ def _lists(
     }
 
 
-def _draw() -> str:
-    """Draw a secret whose prefix no other key has."""
-    while True:
-        secret = secrets.make_secret()
-        taken = select(ApiKey.id).where(ApiKey.prefix == secrets.prefix_of(secret))
-        if db.session.scalar(taken) is None:
-            return secret
-
-
 def _listed() -> Select[ApiKey]:
     return select(ApiKey).where(ApiKey.deleted_at.is_(None))
+
+
+def _is_listed_by(prefix: str) -> ColumnElement[bool]:
+    return or_(ApiKey.prefix == prefix, ApiKey.previous_prefix == prefix)
 
 
 def _found(api_key: ApiKey | None) -> ApiKey:
     if api_key is None:
         raise NotFound("There is no such key.")
     return api_key
-
-
-def _record(
-    action: str, api_key: ApiKey, actor_id: int | None, **details: object
-) -> None:
-    audit.record(
-        action,
-        subject=f"key:{api_key.id}",
-        actor_id=actor_id,
-        prefix=api_key.prefix,
-        user_id=api_key.user_id,
-        **details,
-    )

@@ -10,8 +10,8 @@ from werkzeug import Response as Redirect
 from portal import keys
 from portal.accounts.login import login_required
 from portal.db import db
-from portal.errors import Invalid
-from portal.keys.forms import KeyForm, RenameForm, RestrictionsForm
+from portal.errors import Conflict, Invalid
+from portal.keys.forms import KeyForm, RenameForm, RestrictionsForm, RotationForm
 from portal.web import render, see_other
 
 bp = Blueprint("keys", __name__, url_prefix="/keys")
@@ -55,7 +55,7 @@ def create() -> Response:
 def show(key_id: int) -> Response:
     """Show one of the user's keys."""
     api_key = keys.find(key_id, owner=current_user)
-    return _key_page(api_key, RestrictionsForm.of(api_key.restrictions))
+    return _key_page(api_key)
 
 
 @bp.post(f"{ONE_KEY}/restrictions")
@@ -69,9 +69,43 @@ def restrict(key_id: int) -> Response | Redirect:
     except Invalid as refusal:
         db.session.rollback()
         form.show(refusal)
-        return _key_page(api_key, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _key_page(api_key, HTTPStatus.UNPROCESSABLE_ENTITY, restricting=form)
     db.session.commit()
     flash(_("The restrictions are saved. They hold within a second."), "good")
+    return see_other(url_for("keys.show", key_id=key_id))
+
+
+@bp.post(f"{ONE_KEY}/rotation")
+@login_required
+def rotate(key_id: int) -> Response:
+    """Give one of the user's keys a new secret and show it, this once."""
+    api_key = keys.find(key_id, owner=current_user)
+    form = RotationForm()
+    if not form.validate():
+        return _key_page(api_key, HTTPStatus.UNPROCESSABLE_ENTITY, rotating=form)
+    try:
+        issued = keys.rotate(
+            api_key,
+            prefix=form.prefix.data or api_key.prefix,
+            until=form.until,
+            actor_id=current_user.id,
+        )
+    except (Invalid, Conflict) as refusal:
+        db.session.rollback()
+        form.show(refusal)
+        return _key_page(api_key, refusal.status, rotating=form)
+    db.session.commit()
+    return _key_page(api_key, HTTPStatus.CREATED, secret=issued.secret)
+
+
+@bp.post(f"{ONE_KEY}/previous-secret/ending")
+@login_required
+def end_previous_secret(key_id: int) -> Redirect:
+    """End the secret that one of the user's keys had before its last rotation."""
+    api_key = keys.find(key_id, owner=current_user)
+    keys.end_previous(api_key, actor_id=current_user.id)
+    db.session.commit()
+    flash(_("The old secret is ended."), "good")
     return see_other(url_for("keys.show", key_id=key_id))
 
 
@@ -142,14 +176,19 @@ def _page(
 
 def _key_page(
     api_key: keys.ApiKey,
-    restricting: RestrictionsForm,
     status: HTTPStatus = HTTPStatus.OK,
+    *,
+    restricting: RestrictionsForm | None = None,
+    rotating: RotationForm | None = None,
+    secret: str = "",
 ) -> Response:
     response = render(
         "keys/key.html",
         status=status,
         key=api_key,
-        restricting=restricting,
+        restricting=restricting or RestrictionsForm.of(api_key.restrictions),
+        rotating=rotating or RotationForm.of(api_key),
+        secret=secret,
     )
     response.headers["Cache-Control"] = "no-store"
     return response

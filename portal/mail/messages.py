@@ -54,12 +54,28 @@ def password_changed(to: str, forgotten_link: str) -> OutgoingMessage:
     return _queue("password-changed", to, forgotten_link)
 
 
-def _queue(kind: str, to: str, link: str) -> OutgoingMessage:
-    subject = _render(kind, "subject.txt", to=to, link=link).strip()
-    text = _render(kind, "body.txt", to=to, link=link)
-    html = _render(kind, "body.html", to=to, link=link, subject=subject)
+def key_leaked(
+    to: str, keys_link: str, *, name: str, prefix: str, is_old: bool
+) -> OutgoingMessage:
+    """Queue the notice that a key was seen in public, and ended.
+
+    Args:
+        to: The address.
+        keys_link: Where another is made.
+        name: Of the key.
+        prefix: Of the secret that was seen.
+        is_old: Whether it was the one before the last rotation, which alone ended.
+    """
+    return _queue("key-leaked", to, keys_link, name=name, prefix=prefix, is_old=is_old)
+
+
+def _queue(kind: str, to: str, link: str, **facts: object) -> OutgoingMessage:
+    facts |= {"to": to, "link": link}
+    subject = _render(kind, "subject.txt", **facts).strip()
+    text = _render(kind, "body.txt", **facts)
+    html = _render(kind, "body.html", subject=subject, **facts)
     return queue(kind, to, subject, text, html)
 
 
-def _render(kind: str, file: str, **context: str) -> str:
+def _render(kind: str, file: str, **context: object) -> str:
     return _templates.get_template(f"{kind}/{file}").render(context)

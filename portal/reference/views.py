@@ -8,7 +8,7 @@ from flask_login import current_user
 
 from portal import catalog, plans
 from portal.extensions import config
-from portal.reference import examples, kinds
+from portal.reference import examples, kinds, leaks
 from portal.reference.triton import triton_example
 from portal.web import render
 
@@ -26,6 +26,8 @@ def index() -> Response:
         iris=examples.for_json(base_url, "iris", {"features": [[5.1, 3.5, 1.4, 0.2]]}),
         answer=examples.OCR_ANSWER,
         problem=examples.PROBLEM,
+        report_command=leaks.report_command(base_url),
+        gitleaks_rule=leaks.GITLEAKS_RULE,
     )
 
 

@@ -103,9 +103,9 @@ def test_list_prints_json(runner, user):
 
 def test_list_says_who_used_a_key_last(runner, user):
     make_key(user, "attic")
-    api_key, _ = make_key(user, "laptop")
+    api_key, secret = make_key(user, "laptop")
     with time_machine.travel("2026-11-25T12:34:56Z", tick=False):
-        keys.mark_used(api_key, address="198.51.100.7", user_agent="curl/8.5.0")
+        keys.mark_used(api_key, secret, address="198.51.100.7", user_agent="curl/8.5.0")
 
     used, unused = runner.invoke(args=["keys", "list"]).stdout.splitlines()
     row, other = json.loads(runner.invoke(args=["keys", "list", "--json"]).stdout)

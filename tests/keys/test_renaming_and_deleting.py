@@ -215,8 +215,8 @@ def test_an_expired_key_is_deleted_to_the_second(user):
 
 
 def test_of_a_deleted_key_the_name_and_who_used_it_are_forgotten(user):
-    api_key, _ = make_key(user, "Ada's laptop")
-    keys.mark_used(api_key, address="198.51.100.7", user_agent="curl/8.5.0")
+    api_key, secret = make_key(user, "Ada's laptop")
+    keys.mark_used(api_key, secret, address="198.51.100.7", user_agent="curl/8.5.0")
     keys.revoke(api_key)
     keys.delete(api_key)
     db.session.commit()
@@ -285,7 +285,7 @@ def test_a_call_under_way_is_counted_though_its_key_is_deleted_meanwhile(user):
     keys.delete(api_key)
     db.session.commit()
 
-    keys.mark_used(authenticated, address="198.51.100.7", user_agent="curl")
+    keys.mark_used(authenticated, secret, address="198.51.100.7", user_agent="curl")
     count_a_call(user, authenticated)
 
     assert usage_by_key(user) == [("deleted", False, 1)]

@@ -1,4 +1,5 @@
 import re
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
@@ -16,6 +17,9 @@ MESSAGES = {
     "already-registered": messages.already_registered,
     "reset-password": messages.reset_password,
     "password-changed": messages.password_changed,
+    "key-leaked": partial(
+        messages.key_leaked, name="till", prefix="15jSGgZO", is_old=False
+    ),
 }
 every_message = pytest.mark.parametrize("kind", MESSAGES)
 
