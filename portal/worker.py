@@ -15,7 +15,7 @@ import structlog
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import usage
+from portal import keys, usage
 from portal.db import db
 from portal.mail.delivery import deliver_due
 
@@ -39,6 +39,7 @@ def worker(*, once: bool) -> None:
     if once:
         usage.drain_orphans()
         usage.tidy()
+        keys.send_expiry_notices()
         deliver_due()
         return
     stopping = threading.Event()
@@ -66,7 +67,7 @@ def _run(stopping: threading.Event) -> None:
         jobs: list[Job] = [usage.drain_orphans, lambda: deliver_due(stopping.is_set)]
         if time.monotonic() - tidied_at >= TIDY_EVERY_S:
             tidied_at = time.monotonic()
-            jobs.append(usage.tidy)
+            jobs += [usage.tidy, keys.send_expiry_notices]
         failed = [job for job in jobs if not _do(job)]
         pause_s = PERIOD_S if not failed else min(pause_s * 2, LONGEST_PAUSE_S)
         stopping.wait(pause_s)

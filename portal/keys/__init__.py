@@ -15,6 +15,7 @@ from portal.keys.errors import (
     PreviousSecretWorks,
     UserUnverified,
 )
+from portal.keys.expiry_notices import send_expiry_notices
 from portal.keys.leaks import report_leak
 from portal.keys.lifetimes import DEFAULT_LIFETIME, parse_lifetime
 from portal.keys.restrictions import (
@@ -83,4 +84,5 @@ __all__ = [
     "restrict",
     "revoke",
     "rotate",
+    "send_expiry_notices",
 ]

@@ -44,6 +44,7 @@ SCOPES = {
     Scope.MODELS_WRITE: _("Load and unload models"),
 }
 
+
 def _choices(lives: Iterable[str]) -> list[Any]:
     return [SelectChoice(life, LIVES[life]) for life in lives]
 

@@ -15,6 +15,7 @@ from portal.keys import secrets
 from portal.keys.authenticating import check_owner
 from portal.keys.errors import KeyOver, KeyRotated, PreviousSecretWorks
 from portal.keys.lifetimes import check_lifetime, parse_duration
+from portal.keys.notice_times import first_notice
 from portal.keys.service import IssuedKey, draw_secret, record
 from portal.keys.tables import ApiKey
 
@@ -126,6 +127,7 @@ def _replace(api_key: ApiKey, secret: str, until: Until) -> None:
     api_key.rotated_at = at
     if until.expires_in is not None:
         api_key.expires_at = at + until.expires_in
+        api_key.notice_at = first_notice(at, api_key.expires_at)
 
 
 def _earlier(one: datetime, other: datetime | None) -> datetime:

@@ -20,6 +20,7 @@ from portal.keys.errors import (
 )
 from portal.keys.lifetimes import DEFAULT_LIFETIME, check_lifetime
 from portal.keys.names import check_name
+from portal.keys.notice_times import first_notice
 from portal.keys.restrictions import Restrictions
 from portal.keys.tables import ApiKey, Scope
 
@@ -62,6 +63,7 @@ def issue(
         raise KeysExhausted(user.plan)
     secret = draw_secret()
     issued_at = now()
+    expires_at = issued_at + expires_in if expires_in else None
     api_key = ApiKey(
         user_id=user.id,
         name=name,
@@ -70,7 +72,8 @@ def issue(
         scopes=[str(scope) for scope in dict.fromkeys(scopes)],
         **_lists(restrictions),
         created_at=issued_at,
-        expires_at=issued_at + expires_in if expires_in else None,
+        expires_at=expires_at,
+        notice_at=first_notice(issued_at, expires_at),
     )
     db.session.add(api_key)
     db.session.flush()

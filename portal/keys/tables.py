@@ -44,6 +44,7 @@ class ApiKey(Base):
         previous_ends_at: Until then it works, too.
         previous_used_at, previous_used_address, previous_used_agent: Its last use,
             as above.
+        notice_at: When the user is told next that the key is about to expire.
         deleted_at: Set once the key is listed no more; its name is forgotten then.
             The row stays: past calls, and those still under way, are counted for it.
     """
@@ -81,6 +82,7 @@ class ApiKey(Base):
     previous_used_at: Mapped[datetime | None]
     previous_used_address: Mapped[str | None] = mapped_column(String(64))
     previous_used_agent: Mapped[str | None] = mapped_column(String(300))
+    notice_at: Mapped[datetime | None] = mapped_column(index=True)
     deleted_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(lazy="joined")

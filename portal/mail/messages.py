@@ -69,6 +69,39 @@ def key_leaked(
     return _queue("key-leaked", to, keys_link, name=name, prefix=prefix, is_old=is_old)
 
 
+def key_expires(
+    to: str,
+    key_link: str,
+    *,
+    name: str,
+    prefix: str,
+    days: int,
+    time: str,
+    last_used: str,
+) -> OutgoingMessage:
+    """Queue the notice that a key is about to expire.
+
+    Args:
+        to: The address.
+        key_link: The page of the key.
+        name: Of the key.
+        prefix: Of its secret.
+        days: Until then, rounded up.
+        time: When, in words.
+        last_used: When it was last used, in words; empty: never.
+    """
+    return _queue(
+        "key-expires",
+        to,
+        key_link,
+        name=name,
+        prefix=prefix,
+        days=days,
+        time=time,
+        last_used=last_used,
+    )
+
+
 def _queue(kind: str, to: str, link: str, **facts: object) -> OutgoingMessage:
     facts |= {"to": to, "link": link}
     subject = _render(kind, "subject.txt", **facts).strip()

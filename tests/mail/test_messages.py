@@ -17,6 +17,14 @@ MESSAGES = {
     "already-registered": messages.already_registered,
     "reset-password": messages.reset_password,
     "password-changed": messages.password_changed,
+    "key-expires": partial(
+        messages.key_expires,
+        name="till",
+        prefix="15jSGgZO",
+        days=7,
+        time="5 Dec 2026, 09:30 UTC",
+        last_used="",
+    ),
     "key-leaked": partial(
         messages.key_leaked, name="till", prefix="15jSGgZO", is_old=False
     ),
