@@ -8,13 +8,20 @@ from flask import Blueprint, Response, g
 
 from portal import inference, keys, plans, usage
 from portal.api import headers
-from portal.api.auth import authenticate, authenticate_if_given, presented_secret
+from portal.api.auth import (
+    authenticate,
+    authenticate_if_given,
+    presented_secret,
+    require_scope,
+)
 from portal.api.calls import asked_version, find_model, list_models
 from portal.api.leaks import take_report
 from portal.api.schemas import read_prediction_request
+from portal.api.usage_report import usage_report
 from portal.catalog import Model
 from portal.db import db
 from portal.inference import Call, Caller
+from portal.keys import Scope
 from portal.plans import Plan
 from portal.runtime import Input, Output, Parameter
 from portal.web import request_id
@@ -70,6 +77,16 @@ def me() -> Response:
             },
         }
     )
+
+
+@bp.get("/usage")
+def usage_sums() -> Response:
+    """Say what the key's user has used."""
+    caller = authenticate()
+    require_scope(caller, Scope.USAGE_READ)
+    if caller.user is None:
+        raise TypeError
+    return _json(usage_report(caller.user))
 
 
 @bp.get("/models")

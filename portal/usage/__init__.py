@@ -3,19 +3,7 @@
 from portal.usage.calls import calls_of_models
 from portal.usage.draining import drain, drain_orphans
 from portal.usage.errors import ComputeExhausted, QuotaExhausted
-from portal.usage.reading import (
-    Cell,
-    Label,
-    Summary,
-    UsageRow,
-    UsageSum,
-    by_day,
-    by_key,
-    by_model,
-    cells,
-    last_days,
-    summary,
-)
+from portal.usage.reading import Summary, cells, rows_by, summary
 from portal.usage.recording import Record, record
 from portal.usage.service import (
     Quota,
@@ -26,24 +14,37 @@ from portal.usage.service import (
     take_unit,
     used_this_month,
 )
+from portal.usage.spans import By, Span, last_days, span_of, this_month
 from portal.usage.tables import Surface
 from portal.usage.tidying import tidy
+from portal.usage.totals import (
+    DELETED,
+    PLAYGROUND,
+    UNKNOWN,
+    Cell,
+    Label,
+    UsageRow,
+    UsageSum,
+    total,
+)
 
 __all__ = [
+    "DELETED",
+    "PLAYGROUND",
+    "UNKNOWN",
+    "By",
     "Cell",
     "ComputeExhausted",
     "Label",
     "Quota",
     "QuotaExhausted",
     "Record",
+    "Span",
     "Summary",
     "Surface",
     "Unit",
     "UsageRow",
     "UsageSum",
-    "by_day",
-    "by_key",
-    "by_model",
     "calls_of_models",
     "cells",
     "drain",
@@ -53,8 +54,12 @@ __all__ = [
     "put_back_unit",
     "quota",
     "record",
+    "rows_by",
+    "span_of",
     "summary",
     "take_unit",
+    "this_month",
     "tidy",
+    "total",
     "used_this_month",
 ]

@@ -1,115 +1,39 @@
-"""Usage by day, model and key. Days are in UTC.
+"""A user's usage by day, hour, model and key, from the sums.
 
-The database sums once, per day, model and key; every other cut is a sum of
-those cells, so the page, the CSV and the API can't disagree. No single call is read,
-so it costs the same whatever their number.
+The database sums what lies in one cut or one cell (a day, model and key); every other
+number is a sum of those, so the page, the CSV and the API can't disagree. No single
+call is read, so it costs the same whatever their number.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
-from operator import add
-from typing import Any, Self
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Row, and_, case, func, select
+from sqlalchemy import Row, Table, and_, case, func, select
 
 from portal.accounts.tables import User
 from portal.catalog.tables import Model
-from portal.db import db, now
+from portal.db import db
 from portal.keys.tables import ApiKey
 from portal.usage.draining import drain
-from portal.usage.histogram import BUCKETS, quantile
+from portal.usage.histogram import BUCKETS
 from portal.usage.service import Quota, quota
-from portal.usage.tables import Surface, usage_days
+from portal.usage.spans import By, Span
+from portal.usage.tables import Surface, usage_days, usage_hours
+from portal.usage.totals import (
+    DELETED,
+    PLAYGROUND,
+    UNKNOWN,
+    Cell,
+    Label,
+    UsageRow,
+    UsageSum,
+    fold,
+    total,
+)
 
 FIRST_REFUSAL = 400  # statuses from here on are errors
-
-
-@dataclass(frozen=True, order=True)
-class Label:
-    """What a sum is of.
-
-    Attributes:
-        text: A day (ISO), or the name of a model or key.
-        detail: Tells keys of the same name apart: the prefix, with its mark.
-        is_named: False when the text is a word of ours, which pages translate.
-    """
-
-    text: str
-    detail: str = ""
-    is_named: bool = True
-
-
-PLAYGROUND = Label("playground", is_named=False)
-DELETED = Label("deleted", is_named=False)
-UNKNOWN = Label("unknown", is_named=False)
-
-
-@dataclass(frozen=True)
-class UsageSum:
-    """The sum of some calls.
-
-    Attributes:
-        errors: Of the calls, those answered with a status of 400 or more.
-        playground: Of the calls, those made on a model's page.
-        compute_ms: Computing time of all, in milliseconds.
-        latencies: How many took how long, in the buckets of `portal.usage.histogram`.
-    """
-
-    calls: int = 0
-    errors: int = 0
-    playground: int = 0
-    compute_ms: float = 0
-    latencies: tuple[int, ...] = (0,) * len(BUCKETS)
-
-    @property
-    def answered(self) -> int:
-        """Of the calls, those that were no errors."""
-        return self.calls - self.errors
-
-    @property
-    def api(self) -> int:
-        """Of the calls, those made with a key."""
-        return self.calls - self.playground
-
-    @property
-    def p50_ms(self) -> float:
-        """What half of the calls took at most, in milliseconds."""
-        return quantile(self.latencies, 0.5)
-
-    @property
-    def p95_ms(self) -> float:
-        """What 95 % of the calls took at most, in milliseconds."""
-        return quantile(self.latencies, 0.95)
-
-    def __add__(self, other: Self) -> "UsageSum":
-        """Return the sum of both."""
-        return UsageSum(
-            calls=self.calls + other.calls,
-            errors=self.errors + other.errors,
-            playground=self.playground + other.playground,
-            compute_ms=self.compute_ms + other.compute_ms,
-            latencies=tuple(map(add, self.latencies, other.latencies)),
-        )
-
-
-@dataclass(frozen=True)
-class UsageRow:
-    """One line of a table: a label and its sum."""
-
-    label: Label
-    sum: UsageSum
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The sum of one day, model and key."""
-
-    day: Label
-    model: Label
-    key: Label
-    sum: UsageSum
 
 
 @dataclass(frozen=True)
@@ -129,124 +53,131 @@ class Summary:
     keys: Sequence[UsageRow]
 
 
-def last_days(days: int) -> tuple[date, date]:
-    """Return the first and the last of the last *days* days, today included."""
-    today = now().date()
-    return today - timedelta(days=days - 1), today
-
-
-def summary(user: User, first: date, last: date) -> Summary:
-    """Return the usage of *user* on these days, both inclusive, in every cut."""
-    found = cells(user, first, last)
-    days = _by_day(found)
+def summary(user: User, span: Span) -> Summary:
+    """Return the usage of *user* on these days, in every cut."""
+    found = cells(user, span)
+    days = _rows((cell.day, cell.sum) for cell in found)
+    models = _rows((cell.model, cell.sum) for cell in found)
+    keys = _rows((cell.key, cell.sum) for cell in found)
     return Summary(
         quota=quota(user.id, user.plan),
-        total=sum((cell.sum for cell in found), UsageSum()),
-        days=days,
-        every_day=_every_day(days, first, last),
-        models=_by_model(found),
-        keys=_by_key(found),
+        total=total(row.sum for row in days),
+        days=days[::-1],
+        every_day=_every_day(days, span),
+        models=_most_called_first(models),
+        keys=_most_called_first(keys),
     )
 
 
-def by_day(user: User, first: date, last: date) -> Sequence[UsageRow]:
-    """Return a row for each day that had calls, the latest first."""
-    return _by_day(cells(user, first, last))
+def rows_by(user: User, by: By, span: Span) -> Sequence[UsageRow]:
+    """Return a row for each day, hour, model or key that had calls.
+
+    Days and hours come in their order, models and keys by their calls.
+    """
+    drain()
+    table = usage_hours if by is By.HOUR else usage_days
+    label_of, groups = CUTS[by]
+    found = _sums(table, user, span, groups)
+    rows = _rows((label_of(row), _sum(row)) for row in found)
+    return rows if by in {By.DAY, By.HOUR} else _most_called_first(rows)
 
 
-def by_model(user: User, first: date, last: date) -> Sequence[UsageRow]:
-    """Return a row for each model, the most called first."""
-    return _by_model(cells(user, first, last))
-
-
-def by_key(user: User, first: date, last: date) -> Sequence[UsageRow]:
-    """Return a row for each key and the playground, the most used first."""
-    return _by_key(cells(user, first, last))
-
-
-def cells(user: User, first: date, last: date) -> Sequence[Cell]:
+def cells(user: User, span: Span) -> Sequence[Cell]:
     """Return a row for each day, model and key that had calls, by day."""
     drain()
-    days = usage_days.c
-    groups = (
-        days.starts_at,
-        Model.name.label("model"),
-        ApiKey.name.label("key"),
-        ApiKey.prefix,
-        days.surface,
-    )
-    is_error = days.status >= FIRST_REFUSAL
-    is_the_key = and_(ApiKey.id == days.api_key_id, ApiKey.deleted_at.is_(None))
-    rows = db.session.execute(
+    groups = ("starts_at", "model_id", "api_key_id", "surface")
+    found = _sums(usage_days, user, span, groups)
+    sums = fold(((_day(row), _model(row), _key(row)), _sum(row)) for row in found)
+    return [Cell(*labels, sums[labels]) for labels in sorted(sums)]
+
+
+def _sums(
+    table: Table, user: User, span: Span, groups: Iterable[str]
+) -> Sequence[Row[Any]]:
+    """Return a row for each group of the sums in *table*, with the names it has."""
+    columns = table.c
+    is_error = columns.status >= FIRST_REFUSAL
+    is_page = columns.surface == Surface.PLAYGROUND
+    sums = (
         select(
-            *groups,
-            func.sum(days.calls).label("calls"),
-            func.sum(case((is_error, days.calls), else_=0)).label("errors"),
-            func.sum(days.compute_ms).label("compute_ms"),
-            *(func.sum(days[bucket]).label(bucket) for bucket in BUCKETS),
+            *(columns[group] for group in groups),
+            func.sum(columns.calls).label("calls"),
+            func.sum(case((is_error, columns.calls), else_=0)).label("errors"),
+            func.sum(case((is_page, columns.calls), else_=0)).label("playground"),
+            func.sum(columns.compute_ms).label("compute_ms"),
+            *(func.sum(columns[bucket]).label(bucket) for bucket in BUCKETS),
         )
-        .outerjoin(Model, Model.id == days.model_id)
-        .outerjoin(ApiKey, is_the_key)
         .where(
-            days.user_id == user.id,
-            days.starts_at >= _midnight(first),
-            days.starts_at <= _midnight(last),
+            columns.user_id == user.id,
+            columns.starts_at >= span.start,
+            columns.starts_at <= span.end,
         )
-        .group_by(*groups)
-        .order_by(*groups)
+        .group_by(*(columns[group] for group in groups))
+        .subquery()
     )
-    return [_cell(row) for row in rows]
+    query = select(sums)
+    if "model_id" in groups:
+        query = query.add_columns(Model.name.label("model")).outerjoin(
+            Model, Model.id == sums.c.model_id
+        )
+    if "api_key_id" in groups:
+        is_the_key = and_(ApiKey.id == sums.c.api_key_id, ApiKey.deleted_at.is_(None))
+        query = query.add_columns(ApiKey.name.label("key"), ApiKey.prefix).outerjoin(
+            ApiKey, is_the_key
+        )
+    return db.session.execute(query).all()
 
 
-def _cell(row: Row[Any]) -> Cell:
-    calls, is_page = int(row.calls), row.surface == Surface.PLAYGROUND
-    if row.key is not None:
-        key = Label(row.key, f"mp_{row.prefix}…")
-    else:
-        key = PLAYGROUND if is_page else DELETED
-    return Cell(
-        day=Label(row.starts_at.date().isoformat()),
-        model=Label(row.model) if row.model else UNKNOWN,
-        key=key,
-        sum=UsageSum(
-            calls=calls,
-            errors=int(row.errors),
-            playground=calls if is_page else 0,
-            compute_ms=row.compute_ms,
-            latencies=tuple(int(row._mapping[bucket]) for bucket in BUCKETS),  # noqa: SLF001 - SQLAlchemy's public name
-        ),
+def _day(row: Row[Any]) -> Label:
+    return Label(row.starts_at.date().isoformat())
+
+
+def _hour(row: Row[Any]) -> Label:
+    return Label(f"{row.starts_at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _model(row: Row[Any]) -> Label:
+    return Label(row.model) if row.model else UNKNOWN
+
+
+def _key(row: Row[Any]) -> Label:
+    if row.prefix is not None:
+        return Label(row.key, row.prefix)
+    return PLAYGROUND if row.surface == Surface.PLAYGROUND else DELETED
+
+
+def _sum(row: Row[Any]) -> UsageSum:
+    found = row._mapping  # noqa: SLF001 - SQLAlchemy's public name
+    return UsageSum(
+        calls=int(row.calls),
+        errors=int(row.errors),
+        playground=int(row.playground),
+        compute_ms=row.compute_ms,
+        latencies=tuple(int(found[bucket]) for bucket in BUCKETS),
     )
 
 
-def _by_day(found: Iterable[Cell]) -> list[UsageRow]:
-    return _fold(found, lambda cell: cell.day)[::-1]
+def _rows(found: Iterable[tuple[Label, UsageSum]]) -> list[UsageRow]:
+    sums = fold(found)
+    return [UsageRow(label, sums[label]) for label in sorted(sums)]
 
 
-def _every_day(days: Iterable[UsageRow], first: date, last: date) -> list[UsageRow]:
+def _most_called_first(rows: Iterable[UsageRow]) -> list[UsageRow]:
+    return sorted(rows, key=lambda row: -row.sum.calls)
+
+
+def _every_day(days: Iterable[UsageRow], span: Span) -> list[UsageRow]:
     """Return these rows by day, and an empty one for each day that has none."""
     sums = {row.label: row.sum for row in days}
-    span = range((last - first).days + 1)
-    labels = (Label((first + timedelta(days=number)).isoformat()) for number in span)
+    every = (span.first + timedelta(days=number) for number in range(span.days))
+    labels = [Label(day.isoformat()) for day in every]
     return [UsageRow(label, sums.get(label, UsageSum())) for label in labels]
 
 
-def _by_model(found: Iterable[Cell]) -> list[UsageRow]:
-    rows = _fold(found, lambda cell: cell.model)
-    return sorted(rows, key=lambda row: -row.sum.calls)
-
-
-def _by_key(found: Iterable[Cell]) -> list[UsageRow]:
-    rows = _fold(found, lambda cell: cell.key)
-    return sorted(rows, key=lambda row: -row.sum.calls)
-
-
-def _fold(found: Iterable[Cell], label_of: Callable[[Cell], Label]) -> list[UsageRow]:
-    """Sum the cells of each label, in the order of the labels."""
-    return [
-        UsageRow(label, sum((cell.sum for cell in group), UsageSum()))
-        for label, group in groupby(sorted(found, key=label_of), label_of)
-    ]
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)
+# How each cut is named, and the columns of the sums that make it.
+CUTS: Mapping[By, tuple[Callable[[Row[Any]], Label], tuple[str, ...]]] = {
+    By.DAY: (_day, ("starts_at",)),
+    By.HOUR: (_hour, ("starts_at",)),
+    By.MODEL: (_model, ("model_id",)),
+    By.KEY: (_key, ("api_key_id", "surface")),
+}

@@ -26,7 +26,7 @@ def index() -> Response:
     return render(
         "usage/index.html",
         fragment="usage/_usage.html",
-        usage=usage.summary(current_user, *usage.last_days(days)),
+        usage=usage.summary(current_user, usage.last_days(days)),
         days=days,
         spans=SPANS,
     )
@@ -36,9 +36,10 @@ def index() -> Response:
 @login_required
 def csv_export() -> Response:
     """Send the user's usage as CSV, a line for each day, model and key."""
-    first, last = usage.last_days(_days())
-    rows = _rows(usage.cells(current_user, first, last))
-    return csv_answer(csv_lines([COLUMNS, *rows]), f"usage-{first}-to-{last}.csv")
+    span = usage.last_days(_days())
+    rows = _rows(usage.cells(current_user, span))
+    name = f"usage-{span.first}-to-{span.last}.csv"
+    return csv_answer(csv_lines([COLUMNS, *rows]), name)
 
 
 @bp.app_template_filter()

@@ -65,7 +65,7 @@ def count_a_call(user, api_key, request_id="req_1"):
 
 
 def usage_by_key(user):
-    found = usage.by_key(user, *usage.last_days(7))
+    found = usage.rows_by(user, usage.By.KEY, usage.last_days(7))
     return [(row.label.text, row.label.is_named, row.sum.calls) for row in found]
 
 

@@ -12,10 +12,11 @@ import time_machine
 from portal import keys, usage
 from portal.catalog import Model
 from portal.db import db
-from portal.usage import Surface
+from portal.usage import By, Span, Surface
 from tests.counted import add_calls
 from tests.factories import log_in, make_key, make_user
 
+TODAY = Span(date(2026, 11, 24), date(2026, 11, 24))
 AS_FRAGMENT = {"HX-Request": "true", "HX-Request-Type": "partial"}
 
 
@@ -73,19 +74,28 @@ def test_calls_are_summed_by_day_model_and_key(anywhere):
     record(anywhere, "2026-11-24T00:00:00Z", api_key=api_key, model=ocr, status=422)
     record(anywhere, "2026-11-24T08:00:00Z", model=ocr)
     record(anywhere, "2026-11-24T09:00:00Z", api_key=api_key, model=iris)
-    span = (date(2026, 11, 23), date(2026, 11, 24))
+    span = Span(date(2026, 11, 23), date(2026, 11, 24))
 
-    by_day = usage.by_day(anywhere, *span)
-    by_model = usage.by_model(anywhere, *span)
-    by_key = usage.by_key(anywhere, *span)
+    by_day = usage.rows_by(anywhere, By.DAY, span)
+    by_hour = usage.rows_by(anywhere, By.HOUR, span)
+    by_model = usage.rows_by(anywhere, By.MODEL, span)
+    by_key = usage.rows_by(anywhere, By.KEY, span)
 
-    assert rows(by_day) == [("2026-11-24", 3, 1), ("2026-11-23", 1, 0)]
+    assert rows(by_day) == [("2026-11-23", 1, 0), ("2026-11-24", 3, 1)]
+    assert rows(by_hour) == [
+        ("2026-11-23T23:00:00Z", 1, 0),
+        ("2026-11-24T00:00:00Z", 1, 1),
+        ("2026-11-24T08:00:00Z", 1, 0),
+        ("2026-11-24T09:00:00Z", 1, 0),
+    ]
     assert rows(by_model) == [("ocr", 3, 1), ("iris", 1, 0)]
     assert rows(by_key) == [("laptop", 3, 1), ("playground", 1, 0)]
     assert by_key[0].label.detail == f"mp_{api_key.prefix}…"
-    assert (by_day[0].sum.api, by_day[0].sum.playground) == (2, 1)
-    assert by_day[0].sum.compute_ms == 60.0
-    assert 20 < by_day[0].sum.p50_ms < by_day[0].sum.p95_ms <= 30
+    latest = by_day[1].sum
+    assert (latest.api, latest.playground, latest.compute_ms) == (2, 1, 60.0)
+    assert 20 < latest.p50_ms < latest.p95_ms < latest.p99_ms <= 30
+    everything = {usage.total(row.sum for row in found) for found in (by_day, by_hour)}
+    assert everything == {usage.total(row.sum for row in by_model)}
 
 
 def test_days_are_counted_in_utc_and_both_ends_belong(anywhere):
@@ -94,9 +104,13 @@ def test_days_are_counted_in_utc_and_both_ends_belong(anywhere):
     record(anywhere, "2026-11-24T23:59:59.999999Z")
     record(anywhere, "2026-11-25T00:00:00Z")
 
-    found = usage.by_day(anywhere, date(2026, 11, 23), date(2026, 11, 24))
+    span = Span(date(2026, 11, 23), date(2026, 11, 24))
 
-    assert rows(found) == [("2026-11-24", 1, 0), ("2026-11-23", 1, 0)]
+    assert rows(usage.rows_by(anywhere, By.DAY, span)) == [
+        ("2026-11-23", 1, 0),
+        ("2026-11-24", 1, 0),
+    ]
+    assert len(usage.rows_by(anywhere, By.HOUR, span)) == 2
 
 
 def test_the_chart_has_a_row_for_every_day_of_the_span(anywhere):
@@ -105,7 +119,7 @@ def test_the_chart_has_a_row_for_every_day_of_the_span(anywhere):
     record(anywhere, "2028-03-01T08:00:00Z")
     record(anywhere, "2028-03-03T08:00:00Z")
 
-    found = usage.summary(anywhere, date(2028, 2, 27), date(2028, 3, 2))
+    found = usage.summary(anywhere, Span(date(2028, 2, 27), date(2028, 3, 2)))
 
     assert rows(found.every_day) == [
         ("2028-02-27", 0, 0),
@@ -123,7 +137,7 @@ def test_two_keys_of_the_same_name_stay_apart(anywhere):
         api_key, _ = make_key(anywhere, "laptop")
         record(anywhere, "2026-11-24T08:00:00Z", api_key=api_key)
 
-    found = usage.by_key(anywhere, date(2026, 11, 24), date(2026, 11, 24))
+    found = usage.rows_by(anywhere, By.KEY, TODAY)
 
     assert rows(found) == [("laptop", 1, 0), ("laptop", 1, 0)]
 
@@ -134,7 +148,7 @@ def test_calls_of_a_deleted_key_are_still_counted(anywhere):
     db.session.delete(api_key)
     db.session.commit()
 
-    found = usage.by_key(anywhere, date(2026, 11, 24), date(2026, 11, 24))
+    found = usage.rows_by(anywhere, By.KEY, TODAY)
 
     assert rows(found) == [("deleted", 1, 0)]
 
