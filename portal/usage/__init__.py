@@ -3,7 +3,8 @@
 from portal.usage.calls import calls_of_models
 from portal.usage.draining import drain, drain_orphans
 from portal.usage.errors import ComputeExhausted, QuotaExhausted
-from portal.usage.reading import Summary, cells, rows_by, summary
+from portal.usage.forecast import Forecast
+from portal.usage.reading import Asked, Summary, cells, rows_by, summary
 from portal.usage.recording import Record, record
 from portal.usage.service import (
     Quota,
@@ -32,9 +33,11 @@ __all__ = [
     "DELETED",
     "PLAYGROUND",
     "UNKNOWN",
+    "Asked",
     "By",
     "Cell",
     "ComputeExhausted",
+    "Forecast",
     "Label",
     "Quota",
     "QuotaExhausted",

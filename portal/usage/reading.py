@@ -17,6 +17,7 @@ from portal.catalog.tables import Model
 from portal.db import db
 from portal.keys.tables import ApiKey
 from portal.usage.draining import drain
+from portal.usage.forecast import Forecast, forecast
 from portal.usage.histogram import BUCKETS
 from portal.usage.service import Quota, quota
 from portal.usage.spans import By, Span
@@ -37,35 +38,62 @@ FIRST_REFUSAL = 400  # statuses from here on are errors
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Which calls are meant.
+
+    Attributes:
+        model, key: The `choice` of a label; "" for all.
+    """
+
+    span: Span
+    model: str = ""
+    key: str = ""
+
+    def includes(self, cell: Cell) -> bool:
+        """Whether the calls of *cell*, which is of these days, are meant."""
+        is_model = self.model in {"", cell.model.choice}
+        return is_model and self.key in {"", cell.key.choice}
+
+
+@dataclass(frozen=True)
 class Summary:
     """Everything the usage page shows.
 
     Attributes:
         days: Those that had calls, the latest first.
         every_day: Those without calls, too, the earliest first.
+        model_choices, key_choices: Of all calls of these days, by name.
     """
 
     quota: Quota
+    forecast: Forecast | None
     total: UsageSum
     days: Sequence[UsageRow]
     every_day: Sequence[UsageRow]
     models: Sequence[UsageRow]
     keys: Sequence[UsageRow]
+    model_choices: Sequence[Label]
+    key_choices: Sequence[Label]
 
 
-def summary(user: User, span: Span) -> Summary:
-    """Return the usage of *user* on these days, in every cut."""
-    found = cells(user, span)
+def summary(user: User, asked: Asked) -> Summary:
+    """Return the usage of *user* that is *asked* for, in every cut."""
+    every = _cells(user, asked.span)
+    found = [cell for cell in every if asked.includes(cell)]
     days = _rows((cell.day, cell.sum) for cell in found)
     models = _rows((cell.model, cell.sum) for cell in found)
     keys = _rows((cell.key, cell.sum) for cell in found)
+    left = quota(user.id, user.plan)
     return Summary(
-        quota=quota(user.id, user.plan),
+        quota=left,
+        forecast=forecast(user.id, left),
         total=total(row.sum for row in days),
         days=days[::-1],
-        every_day=_every_day(days, span),
+        every_day=_every_day(days, asked.span),
         models=_most_called_first(models),
         keys=_most_called_first(keys),
+        model_choices=sorted({cell.model for cell in every}),
+        key_choices=sorted({cell.key for cell in every}),
     )
 
 
@@ -82,8 +110,12 @@ def rows_by(user: User, by: By, span: Span) -> Sequence[UsageRow]:
     return rows if by in {By.DAY, By.HOUR} else _most_called_first(rows)
 
 
-def cells(user: User, span: Span) -> Sequence[Cell]:
-    """Return a row for each day, model and key that had calls, by day."""
+def cells(user: User, asked: Asked) -> Sequence[Cell]:
+    """Return a row for each day, model and key that is *asked* for, by day."""
+    return [cell for cell in _cells(user, asked.span) if asked.includes(cell)]
+
+
+def _cells(user: User, span: Span) -> Sequence[Cell]:
     drain()
     groups = ("starts_at", "model_id", "api_key_id", "surface")
     found = _sums(usage_days, user, span, groups)

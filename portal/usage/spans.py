@@ -75,13 +75,14 @@ def span_of(first: str, last: str, *, by: By = By.DAY, hours_kept: int = 0) -> S
     end = _day(last, "to") if last else now().date()
     begin = _day(first, "from") if first else _before(end, usual - 1)
     if begin > end:
-        raise Invalid("from must not be later than to (%(to)s).", "/from", to=end)
+        message = "The first day (from) must not be after the last one (%(to)s)."
+        raise Invalid(message, "/from", to=end)
     span = Span(begin, end)
     most = MOST_DAYS_OF_HOURS if is_by_hour else MOST_DAYS
     if span.days > most:
         raise Invalid(
             "These are %(days)d days; at most %(most)d are told at once. "
-            "Choose a later from or an earlier to.",
+            "Choose a later first day (from) or an earlier last one (to).",
             "/from",
             days=span.days,
             most=most,

@@ -12,7 +12,11 @@ LEAST_SHARE = 0.0005  # what is less would be written as nothing
 def init_app(app: Flask) -> None:
     """Give the templates their filters."""
     app.jinja_env.filters.update(
-        ms=milliseconds, size=file_size, percent=percent, day_time=day_time
+        ms=milliseconds,
+        duration=duration,
+        size=file_size,
+        percent=percent,
+        day_time=day_time,
     )
 
 
@@ -22,6 +26,16 @@ def milliseconds(value: float) -> str:
         return str(gettext("%(seconds)s s", seconds=f"{value / 1000:.2f}"))
     digits = 0 if value >= 100 else 1  # noqa: PLR2004 - three figures are enough
     return str(gettext("%(ms)s ms", ms=f"{value:.{digits}f}"))
+
+
+def duration(value_ms: float) -> str:
+    """Write a time that may be long, given in milliseconds, in its own unit."""
+    minutes = value_ms / 60_000
+    if minutes >= 60:  # noqa: PLR2004 - an hour
+        return str(gettext("%(hours)s h", hours=f"{minutes / 60:,.1f}"))
+    if minutes >= 1:
+        return str(gettext("%(minutes)s min", minutes=f"{minutes:.1f}"))
+    return milliseconds(value_ms) if value_ms else str(gettext("0 s"))
 
 
 def file_size(size_bytes: int) -> str:

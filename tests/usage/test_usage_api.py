@@ -187,7 +187,7 @@ def test_a_key_without_the_scope_is_refused(portal, user):
         ("from=20261124", "/from", "a day such as"),
         ("to=2026-02-30", "/to", "a day such as"),
         ("to=2026-11-24%00", "/to", "a day such as"),
-        ("from=2026-11-24&to=2026-11-23", "/from", "later than to (2026-11-23)"),
+        ("from=2026-11-24&to=2026-11-23", "/from", "after the last one (2026-11-23)"),
         ("from=2025-11-23", "/from", "These are 367 days; at most 366"),
         ("from=0001-01-01&to=9999-12-31", "/from", "at most 366"),
         ("by=hour&from=2026-10-24", "/from", "at most 31"),

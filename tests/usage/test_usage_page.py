@@ -13,7 +13,7 @@ from portal import keys, usage
 from portal.catalog import Model
 from portal.db import db
 from portal.usage import By, Span, Surface
-from tests.counted import add_calls
+from tests.counted import add_calls, use_quota
 from tests.factories import log_in, make_key, make_user
 
 TODAY = Span(date(2026, 11, 24), date(2026, 11, 24))
@@ -119,7 +119,8 @@ def test_the_chart_has_a_row_for_every_day_of_the_span(anywhere):
     record(anywhere, "2028-03-01T08:00:00Z")
     record(anywhere, "2028-03-03T08:00:00Z")
 
-    found = usage.summary(anywhere, Span(date(2028, 2, 27), date(2028, 3, 2)))
+    span = Span(date(2028, 2, 27), date(2028, 3, 2))
+    found = usage.summary(anywhere, usage.Asked(span))
 
     assert rows(found.every_day) == [
         ("2028-02-27", 0, 0),
@@ -177,7 +178,8 @@ def test_the_page_shows_calls_errors_and_what_is_left(client, user):
     page = client.get("/usage").text
 
     numbers = re.findall(r'stat__value">\s*([\d,]+)', page)
-    assert numbers == ["3", "1", "9,998"]
+    assert numbers == ["3", "1", "60", "9,998"]
+    assert "33.3 % of these calls" in page
     assert "2026-11-24" in page
     assert "laptop" in page
     assert "playground" in page
@@ -244,6 +246,126 @@ def test_the_page_covers_as_many_days_as_asked_for(client, user, query, calls):
     assert re.findall(r'stat__value">\s*([\d,]+)', page)[0] == calls
 
 
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        ("?from=2026-11-20&to=2026-11-23", ["2026-11-23", "2026-11-20"]),
+        ("?from=2026-11-20", ["2026-11-24", "2026-11-23", "2026-11-20"]),
+        ("?days=7&to=2026-11-20", ["2026-11-20", "2026-10-31"]),
+        ("?days=month", ["2026-11-24", "2026-11-23", "2026-11-20"]),
+    ],
+)
+def test_the_page_covers_the_days_that_are_chosen(client, user, query, days):
+    for day in (*("2026-11-24", "2026-11-23"), *("2026-11-20", "2026-10-31")):
+        add_calls(user, date.fromisoformat(day), {200: 1})
+
+    page = client.get(f"/usage{query}").text
+
+    assert re.findall(r'class="nowrap">\s+([\d-]+)', page) == days
+    assert re.findall(r'stat__value">\s*([\d,]+)', page)[0] == str(len(days))
+
+
+def test_the_page_and_the_csv_show_one_model_and_key(client, user):
+    laptop, _ = make_key(user, "laptop")
+    ocr, iris = make_plain_model("ocr"), make_plain_model("iris")
+    record(user, "2026-11-24T07:00:00Z", api_key=laptop, model=ocr, status=422)
+    record(user, "2026-11-24T07:00:00Z", api_key=laptop, model=iris)
+    record(user, "2026-11-24T07:00:00Z", model=ocr)
+    record(user, "2026-11-24T07:00:00Z")
+
+    found = {
+        query: [
+            (row["model"], row["key"])
+            for row in read_csv(client.get(f"/usage.csv?{query}"))
+        ]
+        for query in (
+            *("model=ocr", f"key={laptop.prefix}", "key=_playground"),
+            *(f"model=ocr&key={laptop.prefix}", "model=_unknown", "model=unknown"),
+        )
+    }
+    page = client.get(f"/usage?days=7&model=ocr&key={laptop.prefix}").text
+
+    assert list(found.values()) == [
+        [("ocr", "laptop"), ("ocr", "playground")],
+        [("iris", "laptop"), ("ocr", "laptop")],
+        [("ocr", "playground"), ("unknown", "playground")],
+        [("ocr", "laptop")],
+        [("unknown", "playground")],
+        [],
+    ]
+    assert re.findall(r'stat__value">\s*([\d,]+)', page)[:2] == ["1", "1"]
+    assert re.findall(r'data-answered="(?!0")|data-errors="([^0]+)"', page) == ["1"]
+    (csv_address,) = re.findall(r'href="(/usage.csv\?[^"]+)"', page)
+    narrowed = f"model=ocr&amp;key={laptop.prefix}"
+    assert csv_address == f"/usage.csv?days=7&amp;{narrowed}"
+    assert f'href="/usage?days=90&amp;{narrowed}"' in page
+    # What is filtered away can still be chosen.
+    chosen = re.findall(r'<option value="(\w*)"\s+(selected|)', page)
+    assert chosen == [
+        *(("", ""), ("iris", ""), ("ocr", "selected"), ("_unknown", "")),
+        *(("", ""), (laptop.prefix, "selected"), ("_playground", "")),
+    ]
+
+
+def test_a_filter_without_calls_stays_chosen_and_can_be_left(client, user):
+    record(user, "2026-11-24T07:00:00Z")
+
+    page = client.get("/usage?model=%3Cb%3E&from=2026-11-01&to=2026-11-24").text
+
+    assert "No such calls in these days" in page
+    assert "&lt;b&gt;</option>" in page
+    assert 'href="/usage?from=2026-11-01&amp;to=2026-11-24"' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "message"),
+    [
+        ("from=2026-11-24&to=2026-11-20", "from", "must not be after the last one"),
+        ("from=2020-01-01&to=2026-11-24", "from", "at most 366 are told at once"),
+        ("to=24.11.2026", "to", "a day such as 2026-11-24, not 24.11.2026"),
+    ],
+)
+def test_days_that_can_not_be_meant_are_refused(client, user, query, field, message):
+    answer = client.get(f"/usage?{query}")
+
+    assert answer.status_code == 422
+    assert message in answer.text
+    assert f'aria-describedby="field-{field}-error"' in answer.text
+    assert f'value="{re.search(f"{field}=([^&]+)", query)[1]}"' in answer.text
+    assert client.get(f"/usage.csv?{query}").status_code == 422
+
+
+def predict_on(user, answers):
+    """Add as many answered predictions of *user* on each of these days of November."""
+    for day, count in answers.items():
+        add_calls(user, date(2026, 11, day), {200: count, 429: 500})
+    use_quota(user.id, sum(answers.values()))
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        # 1,980 a day, and 3,400 are left: they last a day and 17 hours.
+        ({21: 2000, 22: 2000, 23: 2000, 24: 600}, "it runs out on 26 Nov."),
+        ({20: 10, 24: 5}, "it lasts the month."),
+        # The whole week is the pace, its quiet days included.
+        ({18: 6500, 24: 1}, "it runs out on 27 Nov."),
+        # One day is no pace, and what was before the week is none either.
+        ({24: 9000}, None),
+        ({17: 9000, 24: 10}, None),
+        ({23: 5000, 24: 5000}, None),
+        ({}, None),
+    ],
+)
+def test_the_page_says_when_the_quota_runs_out(client, user, answers, words):
+    predict_on(user, answers)
+
+    page = client.get("/usage").text
+
+    told = re.findall(r"At the pace of the last 7 days (.+?)<", page)
+    assert told == ([words] if words else [])
+
+
 def test_htmx_gets_the_part_that_changes(client, user):
     answer = client.get("/usage?days=7", headers=AS_FRAGMENT)
 
@@ -273,10 +395,11 @@ def test_the_csv_has_the_numbers_of_the_page(client, user):
     assert answer.headers["Content-Disposition"] == (
         "attachment; filename=usage-2026-11-18-to-2026-11-24.csv"
     )
+    within = ("25.0", "29.5", "29.9")
     assert sorted(tuple(row.values()) for row in read_csv(answer)) == [
-        ("2026-11-23", "ocr", "laptop", "1", "0", "20.0"),
-        ("2026-11-24", "ocr", "laptop", "1", "1", "20.0"),
-        ("2026-11-24", "unknown", "playground", "1", "0", "20.0"),
+        ("2026-11-23", "ocr", "laptop", "1", "0", "20.0", *within),
+        ("2026-11-24", "ocr", "laptop", "1", "1", "20.0", *within),
+        ("2026-11-24", "unknown", "playground", "1", "0", "20.0", *within),
     ]
 
 
