@@ -40,6 +40,7 @@ def worker(*, once: bool) -> None:
         usage.drain_orphans()
         usage.tidy()
         keys.send_expiry_notices()
+        usage.alert()
         deliver_due()
         return
     stopping = threading.Event()
@@ -64,7 +65,11 @@ def worker(*, once: bool) -> None:
 def _run(stopping: threading.Event) -> None:
     pause_s, tidied_at = PERIOD_S, -TIDY_EVERY_S
     while not stopping.is_set():
-        jobs: list[Job] = [usage.drain_orphans, lambda: deliver_due(stopping.is_set)]
+        jobs: list[Job] = [
+            usage.drain_orphans,
+            usage.alert,
+            lambda: deliver_due(stopping.is_set),
+        ]
         if time.monotonic() - tidied_at >= TIDY_EVERY_S:
             tidied_at = time.monotonic()
             jobs += [usage.tidy, keys.send_expiry_notices]

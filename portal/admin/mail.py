@@ -24,6 +24,8 @@ from portal.web.pagination import Page
 KINDS = {
     "already-registered": "Known address",
     "password-changed": "Password changed",
+    "quota-nearly-used": "Month nearly used",
+    "quota-used-up": "Month used up",
     "reset-password": "Forgotten password",
     "verify-address": "Address to verify",
 }

@@ -6,6 +6,8 @@ the blocks of `templates/mail/layout.html`. The templates mark their words with
 English.
 """
 
+from datetime import datetime
+
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal.config import ROOT
@@ -102,6 +104,37 @@ def key_expires(
     )
 
 
+def quota_nearly_used(
+    to: str, usage_link: str, *, used: int, limit: int, begins: datetime
+) -> OutgoingMessage:
+    """Queue the notice that little is left of the month.
+
+    Args:
+        to: The address.
+        usage_link: The page with the numbers.
+        used: Predictions of the month.
+        limit: How many of them there are.
+        begins: When the next month does, UTC.
+    """
+    return _queue(
+        "quota-nearly-used",
+        to,
+        usage_link,
+        used=f"{used:,}",
+        limit=f"{limit:,}",
+        left=f"{limit - used:,}",
+        day=_day(begins),
+    )
+
+
+def quota_used_up(
+    to: str, usage_link: str, *, limit: int, begins: datetime
+) -> OutgoingMessage:
+    """Queue the notice that nothing is left of the month; *begins* the next, UTC."""
+    kind = "quota-used-up"
+    return _queue(kind, to, usage_link, limit=f"{limit:,}", day=_day(begins))
+
+
 def _queue(kind: str, to: str, link: str, **facts: object) -> OutgoingMessage:
     facts |= {"to": to, "link": link}
     subject = _render(kind, "subject.txt", **facts).strip()
@@ -112,3 +145,7 @@ def _queue(kind: str, to: str, link: str, **facts: object) -> OutgoingMessage:
 
 def _render(kind: str, file: str, **context: object) -> str:
     return _templates.get_template(f"{kind}/{file}").render(context)
+
+
+def _day(instant: datetime) -> str:
+    return f"{instant.day} {instant:%B}"

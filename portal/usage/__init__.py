@@ -1,5 +1,6 @@
 """Usage: every answer counted once, the monthly quota, and the sums of both."""
 
+from portal.usage.alerts import alert
 from portal.usage.calls import calls_of_models
 from portal.usage.draining import drain, drain_orphans
 from portal.usage.errors import ComputeExhausted, QuotaExhausted
@@ -48,6 +49,7 @@ __all__ = [
     "Unit",
     "UsageRow",
     "UsageSum",
+    "alert",
     "calls_of_models",
     "cells",
     "drain",

@@ -61,6 +61,7 @@ class MonthlyUse(Base):
         used: Answered predictions.
         reserved: Units that processes hold to answer with; none is used twice.
         compute_ms: Computing time.
+        alerted_percent: How much of the quota the user was told is used.
     """
 
     __tablename__ = "monthly_use"
@@ -68,10 +69,11 @@ class MonthlyUse(Base):
     user_id: Mapped[int] = mapped_column(
         ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
     )
-    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    month: Mapped[str] = mapped_column(String(7), primary_key=True, index=True)
     used: Mapped[int] = mapped_column(default=0)
     reserved: Mapped[int] = mapped_column(default=0)
     compute_ms: Mapped[float] = mapped_column(default=0.0)
+    alerted_percent: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class QuotaLease(Base):

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 from functools import partial
 from html.parser import HTMLParser
 
@@ -12,6 +13,7 @@ from tests.conftest import make_config
 from tests.servers import SmtpSink
 
 LINK = "https://portal.example.org/verify-email/WyJhIl0.aST5Gg.K-q_0"
+DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 MESSAGES = {
     "verify-address": messages.verify_address,
     "already-registered": messages.already_registered,
@@ -28,6 +30,10 @@ MESSAGES = {
     "key-leaked": partial(
         messages.key_leaked, name="till", prefix="15jSGgZO", is_old=False
     ),
+    "quota-nearly-used": partial(
+        messages.quota_nearly_used, used=8_000, limit=10_000, begins=DECEMBER
+    ),
+    "quota-used-up": partial(messages.quota_used_up, limit=10_000, begins=DECEMBER),
 }
 every_message = pytest.mark.parametrize("kind", MESSAGES)
 
