@@ -26,6 +26,7 @@ from portal.keys import commands as key_commands
 from portal.keys.views import bp as keys_bp
 from portal.playground.views import bp as playground_bp
 from portal.reference.views import bp as reference_bp
+from portal.usage import commands as usage_commands
 from portal.usage.views import bp as usage_bp
 from portal.web import (
     body,
@@ -106,6 +107,7 @@ def create_app(config: Config) -> Flask:
     app.cli.add_command(user_commands.group)
     app.cli.add_command(key_commands.group)
     app.cli.add_command(plan_commands.group)
+    app.cli.add_command(usage_commands.group)
     app.cli.add_command(mail_commands.group)
     app.cli.add_command(worker)
     return app

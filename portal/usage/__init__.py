@@ -2,7 +2,7 @@
 
 from portal.usage.alerts import alert
 from portal.usage.calls import calls_of_models
-from portal.usage.draining import drain, drain_orphans
+from portal.usage.draining import drain, drain_orphans, roll_up
 from portal.usage.errors import ComputeExhausted, QuotaExhausted
 from portal.usage.forecast import Forecast
 from portal.usage.reading import Asked, Summary, cells, rows_by, summary
@@ -29,6 +29,7 @@ from portal.usage.totals import (
     UsageSum,
     total,
 )
+from portal.usage.verifying import verify
 
 __all__ = [
     "DELETED",
@@ -59,6 +60,7 @@ __all__ = [
     "put_back_unit",
     "quota",
     "record",
+    "roll_up",
     "rows_by",
     "span_of",
     "summary",
@@ -67,4 +69,5 @@ __all__ = [
     "tidy",
     "total",
     "used_this_month",
+    "verify",
 ]
