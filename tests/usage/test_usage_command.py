@@ -54,10 +54,10 @@ def change(statement):
 
 
 def test_roll_up_brings_in_what_ended_processes_left(portal, user):
-    record(user.id)
-    record(user.id, "req_2")
+    record(user.id, status=422)
+    record(user.id, "req_2", status=422)
     abandon()
-    record(user.id, "req_3")
+    record(user.id, "req_3", status=422)
 
     told = [run(portal, "roll-up") for _ in range(2)]
 
