@@ -105,16 +105,23 @@ def key_expires(
 
 
 def quota_nearly_used(
-    to: str, usage_link: str, *, used: int, limit: int, begins: datetime
+    to: str,
+    usage_link: str,
+    *,
+    used: int,
+    limit: int,
+    begins: datetime,
+    is_computing: bool,
 ) -> OutgoingMessage:
     """Queue the notice that little is left of the month.
 
     Args:
         to: The address.
         usage_link: The page with the numbers.
-        used: Predictions of the month.
+        used: Predictions of the month, or compute seconds.
         limit: How many of them there are.
         begins: When the next month does, UTC.
+        is_computing: Whether these are compute seconds.
     """
     return _queue(
         "quota-nearly-used",
@@ -123,16 +130,23 @@ def quota_nearly_used(
         used=f"{used:,}",
         limit=f"{limit:,}",
         left=f"{limit - used:,}",
+        what=_what(is_computing=is_computing),
         day=_day(begins),
     )
 
 
 def quota_used_up(
-    to: str, usage_link: str, *, limit: int, begins: datetime
+    to: str, usage_link: str, *, limit: int, begins: datetime, is_computing: bool
 ) -> OutgoingMessage:
     """Queue the notice that nothing is left of the month; *begins* the next, UTC."""
-    kind = "quota-used-up"
-    return _queue(kind, to, usage_link, limit=f"{limit:,}", day=_day(begins))
+    return _queue(
+        "quota-used-up",
+        to,
+        usage_link,
+        limit=f"{limit:,}",
+        what=_what(is_computing=is_computing),
+        day=_day(begins),
+    )
 
 
 def _queue(kind: str, to: str, link: str, **facts: object) -> OutgoingMessage:
@@ -145,6 +159,10 @@ def _queue(kind: str, to: str, link: str, **facts: object) -> OutgoingMessage:
 
 def _render(kind: str, file: str, **context: object) -> str:
     return _templates.get_template(f"{kind}/{file}").render(context)
+
+
+def _what(*, is_computing: bool) -> str:
+    return gettext("compute seconds") if is_computing else gettext("predictions")
 
 
 def _day(instant: datetime) -> str:

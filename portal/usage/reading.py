@@ -60,11 +60,13 @@ class Summary:
     """Everything the usage page shows.
 
     Attributes:
+        plan: Its name.
         days: Those that had calls, the latest first.
         every_day: Those without calls, too, the earliest first.
         model_choices, key_choices: Of all calls of these days, by name.
     """
 
+    plan: str
     quota: Quota
     forecast: Forecast | None
     total: UsageSum
@@ -85,6 +87,7 @@ def summary(user: User, asked: Asked) -> Summary:
     keys = _rows((cell.key, cell.sum) for cell in found)
     left = quota(user.id, user.plan)
     return Summary(
+        plan=user.plan.name,
         quota=left,
         forecast=forecast(user.id, left),
         total=total(row.sum for row in days),

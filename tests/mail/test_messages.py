@@ -31,9 +31,15 @@ MESSAGES = {
         messages.key_leaked, name="till", prefix="15jSGgZO", is_old=False
     ),
     "quota-nearly-used": partial(
-        messages.quota_nearly_used, used=8_000, limit=10_000, begins=DECEMBER
+        messages.quota_nearly_used,
+        used=8_000,
+        limit=10_000,
+        begins=DECEMBER,
+        is_computing=False,
     ),
-    "quota-used-up": partial(messages.quota_used_up, limit=10_000, begins=DECEMBER),
+    "quota-used-up": partial(
+        messages.quota_used_up, limit=36_000, begins=DECEMBER, is_computing=True
+    ),
 }
 every_message = pytest.mark.parametrize("kind", MESSAGES)
 

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
-from portal import usage
+from portal import accounts, plans, usage
 from portal.db import db
 from portal.mail import OutgoingMessage, messages
 from portal.usage import alerts
@@ -87,6 +87,46 @@ def test_the_mail_says_what_is_left_when_it_begins_anew_and_whom_to_ask(user):
         assert "begins on 1 December at 00:00 UTC" in text
         assert "write to the owner" in text
         assert "http://127.0.0.1:8000/usage" in text
+
+
+@pytest.mark.parametrize(
+    ("compute_s", "subject"),
+    [
+        (28_799, None),
+        (28_800, "7,200 compute seconds are left"),
+        (36_000, "Your compute seconds of this month"),
+    ],
+)
+def test_compute_seconds_are_told_of_too(user, compute_s, subject):
+    use_quota(user.id, 10)
+    db.session.execute(update(MonthlyUse).values(compute_ms=compute_s * 1000))
+    db.session.commit()
+    for _ in range(2):
+        usage.alert()
+
+    found = db.session.scalars(select(OutgoingMessage.subject)).all()
+    assert [subject in one for one in found] == ([True] if subject else [])
+
+
+@pytest.mark.parametrize(("limit", "nearly"), [(100, 80), (1_000_000_000, 800_000_000)])
+def test_the_plan_of_the_user_says_how_much_there_is(user, limit, nearly):
+    plan = plans.create("other", {"monthly_predictions": limit})
+    accounts.assign_plan(user, plan)
+    use_quota(user.id, 0)
+    told = []
+    for used in (nearly - 1, nearly, limit - 1, limit):
+        use(user, used)
+        told.append(len(kinds()))
+
+    assert told == [0, 1, 1, 2]
+
+
+def test_a_plan_without_predictions_is_not_told_of(user):
+    plan = plans.create("none", {"monthly_predictions": 0})
+    accounts.assign_plan(user, plan)
+    use_quota(user.id, 5)
+
+    assert usage.alert() == 0
 
 
 @pytest.mark.parametrize("who", [{"is_suspended": True}, {"is_verified": False}])

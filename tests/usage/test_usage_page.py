@@ -8,11 +8,13 @@ from secrets import token_hex
 
 import pytest
 import time_machine
+from sqlalchemy import update
 
-from portal import keys, usage
+from portal import accounts, keys, plans, usage
 from portal.catalog import Model
 from portal.db import db
 from portal.usage import By, Span, Surface
+from portal.usage.tables import MonthlyUse
 from tests.counted import add_calls, use_quota
 from tests.factories import log_in, make_key, make_user
 
@@ -231,6 +233,21 @@ def test_the_page_says_how_much_of_the_month_is_used_and_left(client, user):
     (month,) = re.findall(r"Left this month.+?</dd>", page, re.DOTALL)
     assert "9,997" in month
     assert "3 of 10,000 predictions used" in month
+
+
+def test_the_page_says_what_the_plan_of_the_user_gives(client, user):
+    terms = {"monthly_predictions": 50, "monthly_compute_s": 7_200}
+    accounts.assign_plan(user, plans.create("small", terms))
+    use_quota(user.id, 20)
+    db.session.execute(update(MonthlyUse).values(compute_ms=1_200_000))
+    db.session.commit()
+
+    page = client.get("/usage").text
+
+    (month,) = re.findall(r"Left this month.+?</dd>", page, re.DOTALL)
+    assert "20 of 50 predictions used" in month
+    assert "1,200 of 7,200 compute seconds used, 6,000 left" in month
+    assert "Plan: small" in month
 
 
 @pytest.mark.parametrize(
