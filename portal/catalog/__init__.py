@@ -12,6 +12,7 @@ from portal.catalog.lifecycle import (
     withdraw,
 )
 from portal.catalog.manifest import ManifestInvalid
+from portal.catalog.measuring import measure
 from portal.catalog.overview import (
     ModelEvent,
     ModelFacts,
@@ -65,6 +66,7 @@ __all__ = [
     "list_for",
     "list_public",
     "list_visible",
+    "measure",
     "note_failure",
     "note_recovery",
     "promote",

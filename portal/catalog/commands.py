@@ -1,4 +1,4 @@
-"""`flask models`: publish, list, show, promote, roll back, withdraw, restore."""
+"""`flask models`: publish, list, show, measure, promote, withdraw and the like."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from portal import catalog, runtime
+from portal.catalog import reporting
 from portal.catalog.tables import Model, ModelVersion, Visibility
 from portal.db import db
+from portal.errors import PortalError
 from portal.extensions import config
 from portal.web.commands import CommandGroup, refusals_end_with_1
 
@@ -35,8 +37,19 @@ group = CommandGroup("models", help="Publish models and see what is published.")
     metavar="KEY=VALUE",
     help="Set a manifest key.",
 )
+@click.option(
+    "--no-measure",
+    is_flag=True,
+    help="Don't run it to see what it takes of this machine.",
+)
 @refusals_end_with_1
-def publish(path: Path, assignments: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+def publish(
+    path: Path,
+    assignments: tuple[str, ...],
+    *,
+    no_measure: bool,
+    **options: Any,  # noqa: ANN401 - click's
+) -> None:
     """Publish an .onnx file, or a folder with a model.toml."""
     overrides = catalog.Overrides(assignments=assignments, **options)
     version, is_new = catalog.publish(
@@ -46,6 +59,8 @@ def publish(path: Path, assignments: tuple[str, ...], **options: Any) -> None:  
     what = "is live" if is_new else "was published before and is live"
     click.echo(f"{version.model.name} version {version.number} {what}.")
     click.echo(f"{config().base_url}/models/{version.model.name}")
+    if not no_measure and version.kept_measurement is None:
+        _measure_published(version)
 
 
 @group.command("publish-bundled")
@@ -88,6 +103,8 @@ def show(name: str, *, as_json: bool) -> None:
             f"  {version.number:4}  {version.created_at:%Y-%m-%d %H:%M}  "
             f"{version.digest[:12]}  {version.task}  {_marks(version)}".rstrip()
         )
+        if version.measurement:
+            click.echo("\n".join(reporting.lines(version.measurement, indent=8)))
 
 
 @group.command()
@@ -138,6 +155,34 @@ def restore(name: str) -> None:
     click.echo(f"{name} version {model.live_number} is live.")
 
 
+@group.command()
+@click.argument("name")
+@click.argument("number", type=int, metavar="[VERSION]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@refusals_end_with_1
+def measure(name: str, number: int | None, *, as_json: bool) -> None:
+    """See what VERSION, or the live one, takes of this machine; a few seconds."""
+    version = catalog.find_version(catalog.find_any(name), number)
+    measured = catalog.measure(version, config())
+    db.session.commit()
+    if as_json:
+        click.echo(json.dumps(_measured(version), indent=2))
+        return
+    click.echo("\n".join(reporting.lines(measured)))
+
+
+def _measure_published(version: ModelVersion) -> None:
+    """Measure a version that is live already, whatever comes of it."""
+    try:
+        measured = catalog.measure(version, config())
+    except PortalError as refusal:
+        db.session.rollback()
+        click.echo(f"Not measured: {refusal}", err=True)
+        return
+    db.session.commit()
+    click.echo("\n".join(reporting.lines(measured)), err=True)
+
+
 def _tell(guess: runtime.Guess) -> None:
     # Beside the answer proper, which a script may read.
     click.echo(
@@ -180,4 +225,16 @@ def _version_document(version: ModelVersion) -> dict[str, Any]:
         "created_at": version.created_at.isoformat(),
         "manifest": version.manifest,
         "signatures": version.signatures,
+        "measured": _measured(version),
+    }
+
+
+def _measured(version: ModelVersion) -> dict[str, Any] | None:
+    kept, measured = version.kept_measurement, version.measurement
+    if kept is None or measured is None:
+        return None
+    return {
+        "measured_at": kept.measured_at.isoformat(),
+        "safe_per_s": round(measured.safe_per_s, 1),
+        **kept.figures,
     }

@@ -102,6 +102,7 @@ class ModelVersion(Base):
         example_result: What the first example gave when it was published:
             ``{"outputs": …, "timings_ms": …}``.
         failed_at: Since when it can't be loaded; None while it can.
+        kept_measurement: The row of its `measurement`.
     """
 
     __tablename__ = "model_versions"
@@ -122,6 +123,15 @@ class ModelVersion(Base):
     failed_at: Mapped[datetime | None]
 
     model: Mapped[Model] = relationship(back_populates="versions", lazy="joined")
+    kept_measurement: Mapped["VersionMeasurement | None"] = relationship(
+        lazy="joined", viewonly=True
+    )
+
+    @property
+    def measurement(self) -> runtime.Measurement | None:
+        """What it takes of the machine; None until it was measured."""
+        kept = self.kept_measurement
+        return runtime.Measurement.from_json(kept.figures) if kept else None
 
     @cached_property
     def specs(self) -> dict[Path, runtime.VersionSpec]:
@@ -232,6 +242,23 @@ class ModelVersion(Base):
             return bool(self.description)
         except Unavailable:
             return False
+
+
+class VersionMeasurement(Base):
+    """What a version took of the machine when it was measured last.
+
+    Attributes:
+        figures: As in `portal.runtime.Measurement`.
+    """
+
+    __tablename__ = "version_measurements"
+    is_cached = True
+
+    version_id: Mapped[int] = mapped_column(
+        ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True
+    )
+    measured_at: Mapped[datetime] = mapped_column(default=now)
+    figures: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 def subject(name: str) -> str:

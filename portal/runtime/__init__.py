@@ -20,9 +20,12 @@ from portal.runtime.guessing import (
 )
 from portal.runtime.inspection import Inspection, inspect
 from portal.runtime.loaded_model import LoadedModel, Prediction
+from portal.runtime.measurement import PORTAL_CPU_MS, SAFE_SHARE, Measurement
+from portal.runtime.measuring import Surroundings, measure
 from portal.runtime.memory import machine_bytes, return_freed_memory
 from portal.runtime.pool import ModelPool
 from portal.runtime.providers import NAMES as PROVIDER_NAMES
+from portal.runtime.providers import usable as usable_providers
 from portal.runtime.sandbox import FileRefused
 from portal.runtime.scheduler import CORES, Scheduler
 from portal.runtime.signature import Signature, TensorSpec
@@ -50,7 +53,9 @@ __all__ = [
     "DEFAULT_TIMEOUT_S",
     "LABELLED",
     "PICTURE",
+    "PORTAL_CPU_MS",
     "PROVIDER_NAMES",
+    "SAFE_SHARE",
     "TENSOR",
     "TEXT_EMBEDDING",
     "Description",
@@ -60,6 +65,7 @@ __all__ = [
     "InputKind",
     "Inspection",
     "LoadedModel",
+    "Measurement",
     "ModelPool",
     "Output",
     "OutputKind",
@@ -69,6 +75,7 @@ __all__ = [
     "Scheduler",
     "Settings",
     "Signature",
+    "Surroundings",
     "Task",
     "TaskRefused",
     "TensorSpec",
@@ -80,10 +87,12 @@ __all__ = [
     "inspect",
     "is_built_in",
     "machine_bytes",
+    "measure",
     "noted_settings",
     "read_notes",
     "return_freed_memory",
     "task_names",
     "try_out",
+    "usable_providers",
     "warm_up",
 ]

@@ -1,36 +1,13 @@
-"""What a loaded version has done in this process: how often, and how long it took.
+"""What a loaded version has done in this process: how often, and how long it took."""
 
-Times fall into buckets a twelfth of an octave apart in width, so that a percentile
-is right within six per cent, whatever the number of runs.
-"""
-
-import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from portal.runtime.histogram import Duration, Histogram
 
 STEPS = ("queue", "preprocess", "inference", "postprocess", "total")
-BUCKETS_PER_OCTAVE = 12
-SHORTEST_MS = 0.001
-
-
-@dataclass(frozen=True)
-class Duration:
-    """How long one step of the runs took.
-
-    Attributes:
-        count: Of the runs.
-        sum_ms: Of all of them, in milliseconds.
-        p50_ms, p95_ms, p99_ms: Percentiles, in milliseconds; 0 before the first.
-    """
-
-    count: int
-    sum_ms: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
 
 
 @dataclass(frozen=True)
@@ -51,40 +28,12 @@ class Measured:
     durations: Mapping[str, Duration]
 
 
-@dataclass
-class _Histogram:
-    sum_ms: float = 0.0
-    buckets: Counter[int] = field(default_factory=Counter)
-
-    def add(self, value_ms: float) -> None:
-        self.sum_ms += value_ms
-        octaves = math.log2(max(value_ms, SHORTEST_MS) / SHORTEST_MS)
-        self.buckets[round(octaves * BUCKETS_PER_OCTAVE)] += 1
-
-    def read(self) -> Duration:
-        count = self.buckets.total()
-        return Duration(
-            count,
-            self.sum_ms,
-            *(self._percentile(share, count) for share in (0.5, 0.95, 0.99)),
-        )
-
-    def _percentile(self, share: float, count: int) -> float:
-        wanted = share * count
-        passed = 0
-        for bucket in sorted(self.buckets):
-            passed += self.buckets[bucket]
-            if passed >= wanted:
-                return float(SHORTEST_MS * 2 ** (bucket / BUCKETS_PER_OCTAVE))
-        return 0.0
-
-
 class Statistics:
     """Counts the runs of one loaded version, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._steps = {step: _Histogram() for step in STEPS}
+        self._steps = {step: Histogram() for step in STEPS}
         self._successes = 0
         self._failures = 0
         self._failed_ms = 0.0

@@ -55,6 +55,16 @@ def warm_up(spec: VersionSpec, description: Description, *, name: str) -> None:
     _run(spec, values, name=name, is_made_up=True)
 
 
+def reason(refusal: PortalError) -> str:
+    """Return why a run was refused, for the owner of the version."""
+    cause = refusal.__cause__
+    if isinstance(refusal, ModelFailed):
+        return f"{type(cause).__name__}: {cause}"
+    # What hinders loading is for the owner, who is told just now.
+    is_shown = isinstance(cause, PortalError) and isinstance(refusal, Unavailable)
+    return str(cause if is_shown else refusal)
+
+
 def _run(
     spec: VersionSpec,
     values: tuple[dict[str, Any], dict[str, Any]],
@@ -78,7 +88,7 @@ def main() -> None:
     try:
         report = _predict(spec, *values, is_made_up=is_made_up)
     except PortalError as refusal:
-        report = {"refusal": f"could not be run: {_reason(refusal)}"}
+        report = {"refusal": f"could not be run: {reason(refusal)}"}
     except MemoryError:
         report = {"refusal": "could not be run: it needs too much memory."}
     sys.stdout.buffer.write(orjson.dumps(report))
@@ -101,15 +111,6 @@ def _predict(
     if is_made_up:
         return {}
     return {"outputs": prediction.outputs, "timings_ms": prediction.timings_ms}
-
-
-def _reason(refusal: PortalError) -> str:
-    cause = refusal.__cause__
-    if isinstance(refusal, ModelFailed):
-        return f"{type(cause).__name__}: {cause}"
-    # What hinders loading is for the owner, who is told just now.
-    is_shown = isinstance(cause, PortalError) and isinstance(refusal, Unavailable)
-    return str(cause if is_shown else refusal)
 
 
 if __name__ == "__main__":

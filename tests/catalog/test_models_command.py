@@ -22,7 +22,8 @@ def models(runner):
     """Return a function that runs `flask models` with arguments."""
 
     def models(*arguments):
-        return runner.invoke(args=["models", *map(str, arguments)])
+        options = ["--no-measure"] if arguments[0] == "publish" else []
+        return runner.invoke(args=["models", *map(str, arguments), *options])
 
     return models
 
@@ -117,6 +118,8 @@ def test_publish_takes_a_folder(models, folder):
         (["restore"], "Missing argument 'NAME'"),
         (["promote", "cats"], "Missing argument 'VERSION'"),
         (["promote", "cats", "newest"], "'newest' is not a valid integer"),
+        (["measure"], "Missing argument 'NAME'"),
+        (["measure", "cats", "newest"], "'newest' is not a valid integer"),
         (["rollback"], "Missing argument 'NAME'"),
         (["rollback", "cats", "1"], "Got unexpected extra argument"),
         (["list", "--yaml"], "No such option"),
@@ -163,6 +166,7 @@ def test_a_refused_model_ends_with_status_1_and_one_sentence(
     "arguments",
     [
         ["show", "nothing"],
+        ["measure", "nothing"],
         ["withdraw", "nothing"],
         ["restore", "nothing"],
         ["promote", "nothing", 1],
