@@ -121,6 +121,11 @@ def quarantine_dir(of: Config) -> Path:
     return of.data_dir / "spool" / "damaged"
 
 
+def places(of: Config) -> int:
+    """Return how many calls of models a web process holds at once."""
+    return max(1, of.threads - THREADS_FOR_PAGES)
+
+
 def _pool(config: Config) -> ModelPool:
     """Return where models are loaded, with this process's share of the machine."""
     return ModelPool(
@@ -129,7 +134,7 @@ def _pool(config: Config) -> ModelPool:
         providers=config.inference_providers,
         scheduler=Scheduler(
             max_running=max(2, -(-CORES // config.workers)),
-            places=max(1, config.threads - THREADS_FOR_PAGES),
+            places=places(config),
         ),
     )
 

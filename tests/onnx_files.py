@@ -241,6 +241,49 @@ def counting_loop() -> bytes:
     )
 
 
+def slow_adder(steps: int = 2000) -> bytes:
+    """Return a model that adds one *steps* times: x [N, 2] → y [N, 2].
+
+    A run takes as long with many rows as with one.
+    """
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["go_on"]),
+            helper.make_node("Add", ["sum", "one"], ["next"]),
+        ],
+        "body",
+        [
+            _value("i", TensorProto.INT64, []),
+            _value("go", TensorProto.BOOL, []),
+            _value("sum", FLOAT, ["N", 2]),
+        ],
+        [_value("go_on", TensorProto.BOOL, []), _value("next", FLOAT, ["N", 2])],
+    )
+    return _model(
+        [helper.make_node("Loop", ["times", "true", "x"], ["y"], body=body)],
+        [_value("x", FLOAT, ["N", 2])],
+        [_value("y", FLOAT, ["N", 2])],
+        initializers=[
+            helper.make_tensor("times", TensorProto.INT64, [], [steps]),
+            helper.make_tensor("true", TensorProto.BOOL, [], [True]),
+            helper.make_tensor("one", FLOAT, [1], [1]),
+        ],
+    )
+
+
+def centred() -> bytes:
+    """Return a model whose rows depend on each other: x [N, 2] less its mean."""
+    return _model(
+        [
+            helper.make_node("ReduceMean", ["x", "axes"], ["mean"]),
+            helper.make_node("Sub", ["x", "mean"], ["y"]),
+        ],
+        [_value("x", FLOAT, ["N", 2])],
+        [_value("y", FLOAT, ["N", 2])],
+        initializers=[helper.make_tensor("axes", TensorProto.INT64, [1], [0])],
+    )
+
+
 def ones() -> bytes:
     """Return a model that gives x [2] rows and columns of ones, however many."""
     one = helper.make_tensor("one", FLOAT, [1], [1])

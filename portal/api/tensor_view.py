@@ -12,6 +12,7 @@ from typing import Any
 from portal import runtime
 from portal.catalog import ModelVersion
 from portal.runtime import (
+    Batch,
     Description,
     Input,
     InputKind,
@@ -127,19 +128,33 @@ def _measured(row: dict[str, Any], loaded: LoadedModel) -> dict[str, Any]:
         name: _duration(count, measured.durations[step].sum_ms)
         for name, step in STEPS.items()
     }
-    computed = {name: one for name, one in steps.items() if name != "queue"}
     return {
         "last_inference": math.floor((measured.last_run_at or 0) * 1000),
         "inference_count": count,
-        "execution_count": count,
+        "execution_count": measured.runs,
         "inference_stats": {
             **row["inference_stats"],
             **steps,
             "success": _duration(count, total.sum_ms),
             "fail": _duration(measured.failures, measured.failed_ms),
         },
-        "batch_stats": [{"batch_size": 1, **computed}] if count else [],
+        "batch_stats": [
+            _batch(size, batch) for size, batch in sorted(measured.batches.items())
+        ],
         "memory_usage": [{"type": "CPU", "id": 0, "byte_size": loaded.memory_bytes}],
+    }
+
+
+def _batch(size: int, batch: Batch) -> dict[str, Any]:
+    """Return what the runs took that *size* calls shared."""
+    runs = round(batch.calls / size)
+    return {
+        "batch_size": size,
+        **{
+            name: _duration(runs, batch.steps_ms[step])
+            for name, step in STEPS.items()
+            if name != "queue"
+        },
     }
 
 

@@ -59,6 +59,20 @@ class Limits(BaseModel):
             raise ValueError(str(invalid)) from None
 
 
+class BatchingDraft(BaseModel):
+    """The table ``[batching]``: how calls may be joined into one run, if that pays.
+
+    Attributes:
+        max: How many rows a joint run has at most.
+        max_wait_ms: How long a call waits for others that are on their way.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max: Annotated[int, Field(ge=2, le=1024)]
+    max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 2.0
+
+
 class Draft(BaseModel):
     """`model.toml` as written.
 
@@ -79,6 +93,7 @@ class Draft(BaseModel):
     files: dict[str, FileName]
     settings: dict[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()
+    batching: BatchingDraft | None = None
     examples: tuple[ExampleDraft, ...] = ()
 
     @field_validator("name")

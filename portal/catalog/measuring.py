@@ -8,6 +8,7 @@ from portal.catalog.service import version_spec
 from portal.catalog.tables import ModelVersion, VersionMeasurement, subject
 from portal.config import Config
 from portal.db import db, exclusive, now
+from portal.extensions import places
 from portal.runtime.made_up import made_up_inputs
 
 
@@ -28,8 +29,10 @@ def measure(version: ModelVersion, config: Config) -> runtime.Measurement:
             inference_threads=config.inference_threads,
             providers=runtime.usable_providers(config.inference_providers),
             workers=config.workers,
+            places=places(config),
         ),
         is_made_up=not version.manifest["examples"],
+        batching=version.wanted_batching,
         name=f"{version.model.name} version {version.number}",
     )
     exclusive(subject(version.model.name))

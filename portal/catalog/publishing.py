@@ -140,6 +140,7 @@ def _manifest(
     optional = {
         "settings": draft.settings,
         "limits": draft.limits.model_dump(exclude_defaults=True),
+        "batching": draft.batching.model_dump() if draft.batching else {},
     }
     return manifest | {key: table for key, table in optional.items() if table}
 

@@ -1,6 +1,6 @@
 """What was measured of a version, in lines of text."""
 
-from portal.runtime import PORTAL_CPU_MS, SAFE_SHARE, Measurement
+from portal.runtime import PORTAL_CPU_MS, SAFE_SHARE, BatchingTrial, Measurement
 
 STEPS = ("preprocess", "inference", "postprocess")
 MIB = 2**20
@@ -23,9 +23,26 @@ def lines(measured: Measurement, *, indent: int = 0) -> list[str]:
         f"of that {', '.join(steps)}",
         f"loaded in {_ms(measured.load_ms)}, {memory}",
         f"{safe}, that is {share}, each call taking {each}",
+        *_batching_lines(measured.batching),
         f"on {measured.machine}",
     )
     return [" " * indent + line for line in told]
+
+
+def batching_words(trial: BatchingTrial) -> str:
+    """Return whether calls are joined, and why."""
+    state = "on" if trial.is_on else f"off, since {trial.why_not}"
+    if not trial.joined:
+        return state
+    return (
+        f"{state} (alone {_per_s(trial.alone_per_s)} calls a second of a web process, "
+        f"{trial.joined} joined {_per_s(trial.joined_per_s)}, a joint run takes "
+        f"{_ms(trial.joint_ms)})"
+    )
+
+
+def _batching_lines(trial: BatchingTrial | None) -> list[str]:
+    return [f"batching: {batching_words(trial)}"] if trial else []
 
 
 def _ms(value: float) -> str:

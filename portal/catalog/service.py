@@ -149,6 +149,7 @@ def _spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
         timeout_s=version.timeout_s,
         is_isolated=version.is_isolated,
         memory_mb=version.memory_mb,
+        batching=version.batching,
     )
 
 

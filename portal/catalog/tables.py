@@ -213,6 +213,21 @@ class ModelVersion(Base):
         return int(self._limits.get("memory_mb", runtime.DEFAULT_MEMORY_MB))
 
     @property
+    def wanted_batching(self) -> runtime.Batching | None:
+        """How its calls are to be joined, if that pays; None: not at all."""
+        table: dict[str, Any] = self.manifest.get("batching", {})
+        return runtime.Batching(**table) if table else None
+
+    @property
+    def batching(self) -> runtime.Batching | None:
+        """How its calls are joined: as it wants, if a measurement said that it pays."""
+        if self.wanted_batching is None:  # nearly always
+            return None
+        measured = self.measurement
+        trial = measured.batching if measured else None
+        return self.wanted_batching if trial and trial.is_on else None
+
+    @property
     def _limits(self) -> dict[str, Any]:
         """The table ``[limits]``, which most manifests lack."""
         limits: dict[str, Any] = self.manifest.get("limits", {})

@@ -1,5 +1,6 @@
 """onnxruntime and what goes into it and comes out; knows no users, no HTTP."""
 
+from portal.runtime.batching import Batching
 from portal.runtime.declaration import (
     PICTURE,
     Description,
@@ -20,7 +21,12 @@ from portal.runtime.guessing import (
 )
 from portal.runtime.inspection import Inspection, inspect
 from portal.runtime.loaded_model import LoadedModel, Prediction
-from portal.runtime.measurement import PORTAL_CPU_MS, SAFE_SHARE, Measurement
+from portal.runtime.measurement import (
+    PORTAL_CPU_MS,
+    SAFE_SHARE,
+    BatchingTrial,
+    Measurement,
+)
 from portal.runtime.measuring import Surroundings, measure
 from portal.runtime.memory import machine_bytes, return_freed_memory
 from portal.runtime.pool import ModelPool
@@ -29,6 +35,7 @@ from portal.runtime.providers import usable as usable_providers
 from portal.runtime.sandbox import FileRefused
 from portal.runtime.scheduler import CORES, Scheduler
 from portal.runtime.signature import Signature, TensorSpec
+from portal.runtime.statistics import Batch
 from portal.runtime.tasks import (
     TEXT_EMBEDDING,
     Settings,
@@ -58,6 +65,9 @@ __all__ = [
     "SAFE_SHARE",
     "TENSOR",
     "TEXT_EMBEDDING",
+    "Batch",
+    "Batching",
+    "BatchingTrial",
     "Description",
     "FileRefused",
     "Guess",

@@ -108,6 +108,21 @@ class TimedSession(ort.InferenceSession):  # type: ignore[misc]
             return super().run(output_names, input_feed, options)
 
 
+def current_deadline() -> Deadline | None:
+    """Return the deadline that holds on this thread, if one does."""
+    return _current.get()
+
+
+@contextmanager
+def under(deadline: Deadline | None) -> Iterator[None]:
+    """Let *deadline* end the runs of this thread, in place of the one that holds."""
+    token = _current.set(deadline)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 class _Watch:
     """Tells runs to end; its thread lives in the process that first ran one.
 

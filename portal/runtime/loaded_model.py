@@ -18,6 +18,7 @@ from portal.runtime.tensor_value import TensorValue
 from portal.runtime.version_spec import VersionSpec
 
 ISOLATED_RUNS = 1  # a process of its own takes one call at a time
+JOINT_RUNS = 1  # while it goes on, the next calls gather
 log = structlog.get_logger(__name__)
 
 
@@ -100,11 +101,18 @@ class LoadedModel:
                 self._tell_owner(error)
             raise
         total_ms = (time.perf_counter() - began) * 1000
+        queue_ms += run.waited_ms
         timings = dict(zip(STEPS, (queue_ms, *run.steps_ms, total_ms), strict=True))
-        self.statistics.succeeded(timings)
+        self.statistics.succeeded(timings, joined=run.joined)
         return Prediction(
             run.outputs, {step: round(value, 3) for step, value in timings.items()}
         )
+
+    def follow(self, spec: VersionSpec, lane: Lane) -> None:
+        """Join calls as *spec* says, in the place of what its own said until now."""
+        self.spec, self.lane = spec, lane
+        if isinstance(self.backend, InProcess):
+            self.backend.batch(spec.batching)
 
     def refuse_if_busy(self) -> None:
         """Refuse a call before its values are read, if it would find no place.
@@ -129,7 +137,11 @@ class LoadedModel:
 
 def lane_for(spec: VersionSpec, scheduler: Scheduler) -> Lane:
     """Return a lane of *scheduler* with as many runs at once as *spec* takes."""
-    return scheduler.lane(max_running=ISOLATED_RUNS if spec.is_isolated else None)
+    if spec.is_isolated:
+        return scheduler.lane(max_running=ISOLATED_RUNS)
+    if spec.batching:
+        return scheduler.lane(max_running=JOINT_RUNS, batch=spec.batching.max)
+    return scheduler.lane()
 
 
 def _open(

@@ -15,6 +15,27 @@ DIGITS = 4
 
 
 @dataclass(frozen=True)
+class BatchingTrial:
+    """What joining calls into one run was found to give, for a version that asks.
+
+    Attributes:
+        is_on: Whether its calls are joined from now on.
+        why_not: The reason if not, in words.
+        joined: How many calls shared a run; 0 if that could not be measured.
+        joint_ms: How long a joint run took, in milliseconds.
+        alone_per_s: Calls a second that a web process gives when each runs alone.
+        joined_per_s: Calls a second that it gives when they are joined.
+    """
+
+    is_on: bool
+    why_not: str = ""
+    joined: int = 0
+    joint_ms: float = 0.0
+    alone_per_s: float = 0.0
+    joined_per_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What a version takes of this machine.
 
@@ -28,6 +49,7 @@ class Measurement:
         cores: How many may run it at the same time.
         machine: What was measured on, in words.
         has_example: Whether the version's own example was run, not made-up values.
+        batching: Whether joining calls pays; None if the version doesn't ask.
     """
 
     load_ms: float
@@ -38,6 +60,7 @@ class Measurement:
     cores: int
     machine: str
     has_example: bool
+    batching: BatchingTrial | None = None
 
     @property
     def safe_per_s(self) -> float:
@@ -64,7 +87,14 @@ class Measurement:
             step: Duration(**duration)
             for step, duration in document["durations"].items()
         }
-        return cls(**{**document, "durations": durations})
+        batching = document.get("batching")
+        return cls(
+            **{
+                **document,
+                "durations": durations,
+                "batching": BatchingTrial(**batching) if batching else None,
+            }
+        )
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - what `asdict` gives

@@ -12,13 +12,19 @@ import onnxruntime as ort
 import orjson
 
 from portal.errors import Invalid, PortalError
+from portal.runtime.batch_trial import Cores, try_batching
+from portal.runtime.batching import Batching
 from portal.runtime.failures import ModelFailed
 from portal.runtime.loaded_model import LoadedModel
-from portal.runtime.measurement import Measurement
+from portal.runtime.measurement import (
+    PORTAL_CPU_MS,
+    BatchingTrial,
+    Measurement,
+)
 from portal.runtime.memory import resident_bytes, return_freed_memory
 from portal.runtime.providers import CPU
 from portal.runtime.sandbox import MEMORY_LIMIT_BYTES, limit_resources, run_apart
-from portal.runtime.scheduler import CORES
+from portal.runtime.scheduler import CORES, PLACES
 from portal.runtime.statistics import Statistics
 from portal.runtime.trial import reason
 from portal.runtime.version_spec import VersionSpec
@@ -35,11 +41,18 @@ class Surroundings:
         inference_threads: Threads of one run.
         providers: What to compute on.
         workers: Web processes.
+        places: How many calls one of them runs at once, waiting ones included.
     """
 
     inference_threads: int = 1
     providers: tuple[str, ...] = (CPU,)
     workers: int = 1
+    places: int = PLACES
+
+    @property
+    def streams(self) -> int:
+        """How many cores a web process has for itself."""
+        return max(1, -(-CORES // self.workers))
 
 
 def measure(
@@ -49,6 +62,7 @@ def measure(
     *,
     surroundings: Surroundings,
     is_made_up: bool,
+    batching: Batching | None = None,
     name: str,
 ) -> Measurement:
     """Run *spec* for `MEASURE_S` seconds, as the portal would, and return the figures.
@@ -59,6 +73,7 @@ def measure(
         parameters: Likewise.
         surroundings: How it will be run.
         is_made_up: Whether nobody knows if *inputs* make sense to it.
+        batching: How its calls are to be joined, if that pays.
         name: What sentences call the version.
 
     Raises:
@@ -66,18 +81,19 @@ def measure(
     """
     values = (dict(inputs), dict(parameters))
     # A pickle from this process to its own child: nothing strange is unpickled.
-    order = pickle.dumps((spec, values, surroundings, is_made_up))
+    order = pickle.dumps((spec, values, surroundings, is_made_up, batching))
     report = run_apart("portal.runtime.measuring", name=name, stdin=order)
     return Measurement.from_json(report)
 
 
 def main() -> None:
     """Print the measurement that standard input asks for."""
-    spec, values, surroundings, is_made_up = pickle.load(sys.stdin.buffer)  # noqa: S301 - see above
+    order = pickle.load(sys.stdin.buffer)  # noqa: S301 - see above
+    spec, values, surroundings, is_made_up, batching = order
     _limit_resources(spec, surroundings)
     return_freed_memory()
     try:
-        measured = _measure(spec, values, surroundings, is_made_up=is_made_up)
+        measured = _measure(spec, values, surroundings, batching, is_made_up=is_made_up)
         report = measured.to_json()
     except (Invalid, ModelFailed) as refusal:
         why = reason(refusal)
@@ -104,13 +120,14 @@ def _measure(
     spec: VersionSpec,
     values: tuple[dict[str, Any], dict[str, Any]],
     surroundings: Surroundings,
+    batching: Batching | None,
     *,
     is_made_up: bool,
 ) -> Measurement:
     before_bytes = resident_bytes()
     model = LoadedModel(
         # This process is the version's own.
-        replace(spec, is_isolated=False),
+        replace(spec, is_isolated=False, batching=None),
         inference_threads=surroundings.inference_threads,
         providers=surroundings.providers,
     )
@@ -126,15 +143,47 @@ def _measure(
     run_ms = cpu_s * 1000 / measured.successes
     if surroundings.providers != (CPU,):
         run_ms = max(run_ms, measured.durations["inference"].p50_ms)
+    memory_bytes = max(model.memory_bytes, resident_bytes() - before_bytes)
+    trial = None
+    if batching:
+        trial = _try_batching(spec, model, values, batching, surroundings)
     return Measurement(
         load_ms=model.load_ms,
-        memory_bytes=max(model.memory_bytes, resident_bytes() - before_bytes),
+        memory_bytes=memory_bytes,
         runs=measured.successes,
         run_ms=run_ms,
         durations=measured.durations,
         cores=min(CORES, surroundings.workers) if spec.is_isolated else CORES,
         machine=_machine(surroundings),
         has_example=not is_made_up,
+        batching=trial,
+    )
+
+
+def _try_batching(
+    spec: VersionSpec,
+    model: LoadedModel,
+    values: tuple[dict[str, Any], dict[str, Any]],
+    batching: Batching,
+    surroundings: Surroundings,
+) -> BatchingTrial:
+    """Return whether joining calls of *spec* pays."""
+    if spec.is_isolated:
+        return BatchingTrial(
+            is_on=False, why_not="its own process takes one call at a time"
+        )
+    measured = model.statistics.read().durations
+    other_ms = measured["preprocess"].p50_ms + measured["postprocess"].p50_ms
+    return try_batching(
+        model,
+        values,
+        replace(batching, max=min(batching.max, surroundings.places)),
+        Cores(
+            amount=surroundings.streams,
+            threads=surroundings.inference_threads,
+            compute=surroundings.providers == (CPU,),
+            other_ms=other_ms + PORTAL_CPU_MS,
+        ),
     )
 
 

@@ -68,8 +68,8 @@ class ModelPool:
         self._budget = budget_bytes or int(machine_bytes() * BUDGET_SHARE)
         self._scheduler = scheduler or Scheduler()
         self._lock = threading.Lock()
-        # By model, and whether its version is isolated.
-        self._lanes: dict[tuple[str, bool], Lane] = {}
+        # By model, and what makes the turns of its versions differ.
+        self._lanes: dict[Hashable, Lane] = {}
         self._loading: dict[str, threading.Lock] = {}
         self._failures: dict[str, _Failure] = {}
         # By digest, the least recently used first, with when that was.
@@ -85,6 +85,8 @@ class ModelPool:
         """
         loaded = self._find(spec.digest)
         if loaded is not None:
+            if loaded.spec.batching != spec.batching:
+                loaded.follow(spec, self._lane(spec))
             return loaded
         with self._lock:
             loading = self._loading.setdefault(spec.digest, threading.Lock())
@@ -179,9 +181,6 @@ class ModelPool:
     def _load(self, spec: VersionSpec) -> LoadedModel:
         with self._lock:
             failure = self._failure(spec)
-            lane = self._lanes.setdefault(
-                (spec.model_name, spec.is_isolated), lane_for(spec, self._scheduler)
-            )
         if failure is not None:
             raise failure.error
         try:
@@ -189,7 +188,7 @@ class ModelPool:
                 spec,
                 inference_threads=self._threads,
                 providers=self.providers,
-                lane=lane,
+                lane=self._lane(spec),
             )
         except Unavailable as error:
             with self._lock:
@@ -219,6 +218,11 @@ class ModelPool:
             mib=round(loaded.memory_bytes / 2**20, 1),
         )
         return loaded
+
+    def _lane(self, spec: VersionSpec) -> Lane:
+        kind = (spec.model_name, spec.is_isolated, spec.batching)
+        with self._lock:
+            return self._lanes.setdefault(kind, lane_for(spec, self._scheduler))
 
     def _failure(self, spec: VersionSpec) -> _Failure | None:
         """Return the failure that still holds; mended files end it at once."""

@@ -9,7 +9,9 @@ cores:
 - the places of runs and of those who wait are shared: a model may hold more than
   one only while it holds less than an equal share of them;
 - a place that becomes free goes to the model that waits with the fewest runs, and
-  among its callers to the first.
+  among its callers to the first;
+- calls that may share a run (`portal.runtime.batching`) count as one run together,
+  and as a place each.
 """
 
 import math
@@ -58,13 +60,15 @@ class Scheduler:
         self._running = 0
         self._held = 0
 
-    def lane(self, *, max_running: int | None = None) -> "Lane":
+    def lane(self, *, max_running: int | None = None, batch: int = 1) -> "Lane":
         """Return where the calls of one more model take their turns.
 
         Args:
             max_running: How many of its runs go on at once, if few.
+            batch: How many of its calls may share a run.
         """
-        return Lane(self, min(max_running or self._max_running, self._max_running))
+        runs = min(max_running or self._max_running, self._max_running)
+        return Lane(self, runs, batch)
 
     @contextmanager
     def turn(self, lane: "Lane", deadline: Deadline) -> Iterator[float]:
@@ -114,13 +118,16 @@ class Scheduler:
         return self._held < self._places and lane.held < share
 
     def _may_run_another(self, lane: "Lane") -> bool:
-        if lane.running >= lane.max_running:
+        if lane.running >= lane.max_running * lane.batch:
             return False
+        if lane.running % lane.batch:  # it shares a run that goes on already
+            return True
         return not lane.running or self._running < self._max_running
 
     def _start(self, lane: "Lane") -> None:
+        self._running -= lane.runs
         lane.running += 1
-        self._running += 1
+        self._running += lane.runs
 
     def _give_up(self, lane: "Lane", turn: threading.Event, deadline: Deadline) -> None:
         with self._lock:
@@ -133,8 +140,9 @@ class Scheduler:
     def _leave(self, lane: "Lane", run_s: float) -> None:
         with self._lock:
             lane.run_s += SMOOTHING * (run_s - lane.run_s)
+            self._running -= lane.runs
             lane.running -= 1
-            self._running -= 1
+            self._running += lane.runs
             self._let_go(lane)
             self._call_next()
 
@@ -145,7 +153,7 @@ class Scheduler:
 
     def _call_next(self) -> None:
         waiting = [lane for lane in self._lanes if lane.waiting]
-        for lane in sorted(waiting, key=lambda one: one.running):
+        for lane in sorted(waiting, key=lambda one: one.runs):
             if self._may_run_another(lane):
                 self._start(lane)
                 lane.waiting.popleft().set()
@@ -159,15 +167,23 @@ class Lane:
 
     Attributes:
         max_running: How many of its runs go on at once.
+        batch: How many of its calls may share a run.
+        running: How many of its calls run.
         run_s: The running mean of the time of a run, in seconds.
     """
 
-    def __init__(self, scheduler: Scheduler, max_running: int) -> None:
+    def __init__(self, scheduler: Scheduler, max_running: int, batch: int = 1) -> None:
         self._scheduler = scheduler
         self.max_running = max_running
+        self.batch = batch
         self.running = 0
         self.waiting: deque[threading.Event] = deque()
         self.run_s = FIRST_GUESS_S
+
+    @property
+    def runs(self) -> int:
+        """How many runs its calls make, if those that may share one do."""
+        return math.ceil(self.running / self.batch)
 
     @property
     def held(self) -> int:
@@ -191,5 +207,5 @@ class Lane:
 
     def retry_after_s(self) -> int:
         """Return when a place should be free, spread so that not all come at once."""
-        wait_s = self.held * self.run_s / self.max_running
+        wait_s = self.held * self.run_s / (self.max_running * self.batch)
         return max(1, math.ceil(wait_s * random.uniform(1, 1.5)))  # noqa: S311 - spreads, hides nothing

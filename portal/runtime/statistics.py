@@ -2,8 +2,9 @@
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from portal.runtime.histogram import Duration, Histogram
 
@@ -19,6 +20,7 @@ class Measured:
         failed_ms: The time of all failures, in milliseconds.
         last_run_at: Seconds since 1970; None before the first run.
         durations: ``queue, preprocess, inference, postprocess, total``.
+        batches: How many calls shared a run → what those calls were.
     """
 
     successes: int
@@ -26,6 +28,25 @@ class Measured:
     failed_ms: float
     last_run_at: float | None
     durations: Mapping[str, Duration]
+    batches: Mapping[int, "Batch"]
+
+    @property
+    def runs(self) -> int:
+        """How often the graph ran, each time for one call or several."""
+        return round(sum(one.calls / size for size, one in self.batches.items()))
+
+
+@dataclass
+class Batch:
+    """The calls whose runs were shared by as many.
+
+    Attributes:
+        calls: How many there were.
+        steps_ms: What each step took of all of them, in milliseconds.
+    """
+
+    calls: int = 0
+    steps_ms: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 class Statistics:
@@ -34,18 +55,27 @@ class Statistics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._steps = {step: Histogram() for step in STEPS}
+        self._batches: dict[int, Batch] = {}
         self._successes = 0
         self._failures = 0
         self._failed_ms = 0.0
         self._last_run_at: float | None = None
 
-    def succeeded(self, timings_ms: Mapping[str, float]) -> None:
-        """Count a run that gave a prediction, with its time per step."""
+    def succeeded(self, timings_ms: Mapping[str, float], *, joined: int = 1) -> None:
+        """Count a call that gave a prediction, with its time per step.
+
+        Args:
+            timings_ms: Of each of `STEPS`.
+            joined: How many calls shared its run.
+        """
         with self._lock:
+            batch = self._batches.setdefault(joined, Batch())
+            batch.calls += 1
             self._successes += 1
             self._last_run_at = time.time()
             for step, value_ms in timings_ms.items():
                 self._steps[step].add(value_ms)
+                batch.steps_ms[step] += value_ms
 
     def failed(self, took_ms: float) -> None:
         """Count a run that was refused, failed or took too long."""
@@ -63,4 +93,8 @@ class Statistics:
                 self._failed_ms,
                 self._last_run_at,
                 {step: one.read() for step, one in self._steps.items()},
+                {
+                    size: Batch(one.calls, dict(one.steps_ms))
+                    for size, one in self._batches.items()
+                },
             )

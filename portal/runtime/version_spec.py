@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from portal.runtime.batching import Batching
 from portal.runtime.signature import Signature
 from portal.runtime.tasks.base import Settings
 
@@ -27,6 +28,7 @@ class VersionSpec:
         timeout_s: How long a call may take, waiting included, in seconds.
         is_isolated: Whether it runs in a process of its own.
         memory_mb: What that process may ask for, in MiB of addresses.
+        batching: How its calls are joined; None: they are not.
     """
 
     digest: str
@@ -39,6 +41,7 @@ class VersionSpec:
     timeout_s: float = DEFAULT_TIMEOUT_S
     is_isolated: bool = False
     memory_mb: int = DEFAULT_MEMORY_MB
+    batching: Batching | None = None
 
     @property
     def settings(self) -> Settings:

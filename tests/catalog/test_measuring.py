@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from portal import catalog, extensions
-from portal.runtime import FileRefused, Measurement
+from portal.runtime import Batching, FileRefused, Measurement
 from portal.runtime.histogram import Duration
 from tests import onnx_files
 from tests.published import publish_iris
@@ -160,3 +160,61 @@ def test_safe_are_four_fifths_of_what_the_cores_give():
 
 def test_a_measurement_is_kept_whole():
     assert Measurement.from_json(MEASUREMENT.to_json()) == MEASUREMENT
+
+
+def test_calls_are_joined_where_publishing_finds_that_it_pays(models, path):
+    path.write_bytes(onnx_files.slow_adder(5000))
+
+    result = models(
+        "publish", path, "--set", "batching.max=4", "--set", "batching.max_wait_ms=3"
+    )
+
+    (kept,) = shown(models)
+    assert "batching: on (alone " in result.stderr
+    assert kept["batching"]["is_on"] is True
+    assert kept["batching"]["joined"] == 4
+    version = catalog.find_model("cats", viewer=None).live
+    spec = catalog.version_spec(version, extensions.config())
+    assert spec.batching == Batching(max=4, max_wait_ms=3)
+
+
+def test_calls_are_not_joined_where_it_does_not_pay(models, path):
+    result = models("publish", path, "--set", "batching.max=4")
+
+    assert "batching: off, since it gives " in result.stderr
+    version = catalog.find_model("cats", viewer=None).live
+    assert catalog.version_spec(version, extensions.config()).batching is None
+
+
+def test_a_process_of_its_own_takes_one_call_at_a_time(publish, path):
+    version = publish(path, assignments=("limits.isolated=true", "batching.max=4"))
+
+    measured = catalog.measure(version, extensions.config())
+
+    assert measured.batching.why_not == "its own process takes one call at a time"
+
+
+def test_what_does_not_ask_to_be_joined_is_not(publish, path):
+    version = publish(path)
+
+    measured = catalog.measure(version, extensions.config())
+
+    assert measured.batching is None
+    assert "batching" not in version.manifest
+
+
+def test_calls_are_not_joined_before_that_was_measured(publish, path):
+    version = publish(path, assignments=("batching.max=4",))
+
+    assert version.wanted_batching == Batching(max=4, max_wait_ms=2.0)
+    assert version.batching is None
+
+
+@pytest.mark.parametrize(
+    "assignment", ["max=1", "max=1025", "max_wait_ms=5", "max_wait_ms=-1", "size=8"]
+)
+def test_a_wrong_table_is_refused(models, path, assignment):
+    result = models("publish", path, "--set", f"batching.{assignment}")
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: model.toml: batching.")

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -218,3 +219,33 @@ def test_not_all_are_told_to_come_back_at_once():
     assert min(retries) >= 10
     assert max(retries) <= 15
     assert len(retries) > 3
+
+
+def test_calls_that_may_share_a_run_count_as_one():
+    scheduler = Scheduler(max_running=3, places=12)
+    shared, other = scheduler.lane(max_running=1, batch=3), scheduler.lane()
+
+    with ExitStack() as turns:
+        for _ in range(3):
+            turns.enter_context(shared.turn(Deadline(0.05)))
+        with pytest.raises(RunTimedOut), shared.turn(Deadline(0.05)):
+            pass
+        for _ in range(2):
+            turns.enter_context(other.turn(Deadline(0.05)))
+        with pytest.raises(RunTimedOut), other.turn(Deadline(0.05)):
+            pass
+
+    with ExitStack() as turns:  # all of it was given back
+        for _ in range(3):
+            turns.enter_context(other.turn(Deadline(0.05)))
+
+
+def test_each_call_that_shares_a_run_holds_a_place():
+    scheduler = Scheduler(max_running=2, places=3)
+    lane = scheduler.lane(max_running=1, batch=8)
+
+    with ExitStack() as turns:
+        for _ in range(3):
+            turns.enter_context(lane.turn(Deadline(1)))
+        with pytest.raises(Busy), lane.turn(Deadline(1)):
+            pass

@@ -11,11 +11,16 @@ class Run(NamedTuple):
 
     Attributes:
         outputs: Name → value, ready for JSON.
-        steps_ms: Preprocess, inference, postprocess, in milliseconds.
+        steps_ms: Preprocess, inference, postprocess, in milliseconds. Of a run that
+            calls shared, its share.
+        waited_ms: For other calls, and for their shares, in milliseconds.
+        joined: How many calls shared the run.
     """
 
     outputs: dict[str, Any]
     steps_ms: tuple[float, float, float]
+    waited_ms: float = 0.0
+    joined: int = 1
 
 
 class Backend(Protocol):
