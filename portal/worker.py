@@ -15,7 +15,7 @@ import structlog
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import keys, usage
+from portal import catalog, keys, usage
 from portal.db import db
 from portal.mail.delivery import deliver_due
 
@@ -41,6 +41,7 @@ def worker(*, once: bool) -> None:
         usage.tidy()
         keys.send_expiry_notices()
         usage.alert()
+        catalog.forget_timings()
         deliver_due()
         return
     stopping = threading.Event()
@@ -72,7 +73,7 @@ def _run(stopping: threading.Event) -> None:
         ]
         if time.monotonic() - tidied_at >= TIDY_EVERY_S:
             tidied_at = time.monotonic()
-            jobs += [usage.tidy, keys.send_expiry_notices]
+            jobs += [usage.tidy, keys.send_expiry_notices, catalog.forget_timings]
         failed = [job for job in jobs if not _do(job)]
         pause_s = PERIOD_S if not failed else min(pause_s * 2, LONGEST_PAUSE_S)
         stopping.wait(pause_s)

@@ -38,6 +38,7 @@ from portal.catalog.service import (
 )
 from portal.catalog.source import Overrides
 from portal.catalog.tables import Model, ModelStatus, ModelVersion, Visibility
+from portal.catalog.timings import forget_timings, keep_timings, lately
 
 __all__ = [
     "Example",
@@ -59,8 +60,11 @@ __all__ = [
     "find_model",
     "find_theirs",
     "find_version",
+    "forget_timings",
     "history",
     "is_theirs",
+    "keep_timings",
+    "lately",
     "list_all",
     "list_callable",
     "list_for",

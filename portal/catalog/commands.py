@@ -1,6 +1,7 @@
 """`flask models`: publish, list, show, measure, promote, withdraw and the like."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ def show(name: str, *, as_json: bool) -> None:
         click.echo(json.dumps(_document(model), indent=2))
         return
     click.echo(f"{model.name}: {_title(model)} ({_state(model)})")
+    tallies = catalog.lately(model.versions)
     for version in model.versions:
         click.echo(
             f"  {version.number:4}  {version.created_at:%Y-%m-%d %H:%M}  "
@@ -105,6 +107,8 @@ def show(name: str, *, as_json: bool) -> None:
         )
         if version.measurement:
             click.echo("\n".join(reporting.lines(version.measurement, indent=8)))
+        if version.id in tallies:
+            click.echo(reporting.lately_line(tallies[version.id], indent=8))
 
 
 @group.command()
@@ -209,16 +213,22 @@ def _title(model: Model) -> str:
 
 
 def _document(model: Model) -> dict[str, Any]:
+    tallies = catalog.lately(model.versions)
     return {
         "name": model.name,
         "state": _state(model),
         "live_version": model.live_number,
         "previous_version": model.previous_number,
-        "versions": [_version_document(version) for version in model.versions],
+        "versions": [
+            _version_document(version, tallies.get(version.id))
+            for version in model.versions
+        ],
     }
 
 
-def _version_document(version: ModelVersion) -> dict[str, Any]:
+def _version_document(
+    version: ModelVersion, tally: runtime.Tally | None
+) -> dict[str, Any]:
     return {
         "number": version.number,
         "digest": version.digest,
@@ -226,7 +236,13 @@ def _version_document(version: ModelVersion) -> dict[str, Any]:
         "manifest": version.manifest,
         "signatures": version.signatures,
         "measured": _measured(version),
+        "last_hour": _lately(tally) if tally else None,
     }
+
+
+def _lately(tally: runtime.Tally) -> dict[str, Any]:
+    durations = {step: asdict(one) for step, one in tally.durations.items()}
+    return {"calls": tally.calls, "joined": tally.joined, "durations": durations}
 
 
 def _measured(version: ModelVersion) -> dict[str, Any] | None:

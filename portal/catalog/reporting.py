@@ -1,6 +1,6 @@
 """What was measured of a version, in lines of text."""
 
-from portal.runtime import PORTAL_CPU_MS, SAFE_SHARE, BatchingTrial, Measurement
+from portal.runtime import PORTAL_CPU_MS, SAFE_SHARE, BatchingTrial, Measurement, Tally
 
 STEPS = ("preprocess", "inference", "postprocess")
 MIB = 2**20
@@ -27,6 +27,16 @@ def lines(measured: Measurement, *, indent: int = 0) -> list[str]:
         f"on {measured.machine}",
     )
     return [" " * indent + line for line in told]
+
+
+def lately_line(tally: Tally, *, indent: int = 0) -> str:
+    """Return what calls took in the last hour."""
+    total, queue = tally.durations["total"], tally.durations["queue"]
+    return " " * indent + (
+        f"in the last hour {tally.calls} call(s): {_ms(total.p50_ms)} "
+        f"(95 %: {_ms(total.p95_ms)}, 99 %: {_ms(total.p99_ms)}), "
+        f"of that queue {_ms(queue.p50_ms)} (99 %: {_ms(queue.p99_ms)})"
+    )
 
 
 def batching_words(trial: BatchingTrial) -> str:

@@ -276,6 +276,25 @@ class VersionMeasurement(Base):
     figures: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+class VersionTiming(Base):
+    """What the calls of a version took in one process, within one span of time.
+
+    Attributes:
+        starts_at: Of the span (`portal.catalog.timings.SPAN_S`).
+        holder: The process, by the name of its spool.
+        tally: As in `portal.runtime.Tally`.
+    """
+
+    __tablename__ = "version_timings"
+
+    version_id: Mapped[int] = mapped_column(
+        ForeignKey("model_versions.id", ondelete="CASCADE"), primary_key=True
+    )
+    starts_at: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    holder: Mapped[str] = mapped_column(String(16), primary_key=True)
+    tally: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
 def subject(name: str) -> str:
     """Return what the audit trail calls the model *name*."""
     return f"model:{name}"

@@ -1,17 +1,20 @@
 """What counting leaves to be done after the answer, on a thread of this process."""
 
+from time import monotonic
 from typing import cast
 
 import structlog
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import usage
+from portal import catalog, usage
 from portal.chores import Chore
 from portal.db import db
 from portal.extensions import parts
 
 PERIOD_S = 0.5
+TIMINGS_EVERY_S = 5.0
+KEPT = "portal-timings-kept"
 FAILING = "portal-housekeeping-failing"
 log = structlog.get_logger(__name__)
 
@@ -50,13 +53,28 @@ def _settle(*, is_last: bool = False) -> bool:
         usage.drain()
         has_units = usage.give_back_units(is_last=is_last)
         has_rates = parts().rates.tidy(is_last=is_last)
+        has_timings = _keep_timings(is_last=is_last)
     except Exception as error:  # noqa: BLE001 - a chore raises nothing
         _note_failure(error)
         return True
     finally:
         db.session.remove()
     current_app.extensions.pop(FAILING, None)
-    return has_units or has_rates or not parts().spool.is_drained
+    is_settled = parts().spool.is_drained
+    return has_units or has_rates or has_timings or not is_settled
+
+
+def _keep_timings(*, is_last: bool) -> bool:
+    """Keep what calls took, now and then; is there anything to be kept later?"""
+    loaded = [one for one in parts().pool.loaded() if one.statistics.has_news]
+    if not loaded:
+        return False
+    kept_at = current_app.extensions.get(KEPT, -TIMINGS_EVERY_S)
+    if not is_last and monotonic() - kept_at < TIMINGS_EVERY_S:
+        return True
+    current_app.extensions[KEPT] = monotonic()
+    catalog.keep_timings(loaded, holder=parts().spool.holder)
+    return False
 
 
 def _note_failure(error: Exception) -> None:

@@ -35,7 +35,7 @@ from portal.runtime.providers import usable as usable_providers
 from portal.runtime.sandbox import FileRefused
 from portal.runtime.scheduler import CORES, Scheduler
 from portal.runtime.signature import Signature, TensorSpec
-from portal.runtime.statistics import Batch
+from portal.runtime.statistics import STEPS, Batch, Statistics, Tally
 from portal.runtime.tasks import (
     TEXT_EMBEDDING,
     Settings,
@@ -63,6 +63,7 @@ __all__ = [
     "PORTAL_CPU_MS",
     "PROVIDER_NAMES",
     "SAFE_SHARE",
+    "STEPS",
     "TENSOR",
     "TEXT_EMBEDDING",
     "Batch",
@@ -85,7 +86,9 @@ __all__ = [
     "Scheduler",
     "Settings",
     "Signature",
+    "Statistics",
     "Surroundings",
+    "Tally",
     "Task",
     "TaskRefused",
     "TensorSpec",

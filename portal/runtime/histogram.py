@@ -9,6 +9,7 @@ may take a thousandth of that.)
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 BUCKETS_PER_OCTAVE = 12
 SHORTEST_MS = 0.001
@@ -48,6 +49,29 @@ class Histogram:
         self.sum_ms += value_ms
         octaves = math.log2(max(value_ms, SHORTEST_MS) / SHORTEST_MS)
         self.buckets[round(octaves * BUCKETS_PER_OCTAVE)] += 1
+
+    def copy(self) -> Self:
+        """Return what was counted until now."""
+        return type(self)(self.sum_ms, Counter(self.buckets))
+
+    def since(self, before: Self) -> Self:
+        """Return what was counted after *before*, a copy of this one."""
+        return type(self)(self.sum_ms - before.sum_ms, self.buckets - before.buckets)
+
+    def merge(self, other: Self) -> None:
+        """Count what *other* counted, too."""
+        self.sum_ms += other.sum_ms
+        self.buckets.update(other.buckets)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the histogram for the database."""
+        return {"sum_ms": round(self.sum_ms, 3), "buckets": dict(self.buckets)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Return the histogram that `to_json` wrote."""
+        buckets = {int(number): n for number, n in document["buckets"].items()}
+        return cls(document["sum_ms"], Counter(buckets))
 
     def read(self) -> Duration:
         """Return count, sum and percentiles."""

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from portal.runtime.histogram import Duration, Histogram
 
@@ -49,6 +50,57 @@ class Batch:
     steps_ms: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What some calls took.
+
+    Attributes:
+        calls: How many gave a prediction.
+        joined: How many calls shared a run → of how many calls that is true.
+        steps: How long each of `STEPS` took.
+    """
+
+    calls: int = 0
+    joined: Counter[int] = field(default_factory=Counter)
+    steps: Mapping[str, Histogram] = field(
+        default_factory=lambda: {step: Histogram() for step in STEPS}
+    )
+
+    def since(self, before: "Tally") -> "Tally":
+        """Return what came after *before*."""
+        return Tally(
+            self.calls - before.calls,
+            self.joined - before.joined,
+            {step: one.since(before.steps[step]) for step, one in self.steps.items()},
+        )
+
+    def merge(self, other: "Tally") -> "Tally":
+        """Return these and *other* calls together."""
+        steps = {step: one.copy() for step, one in self.steps.items()}
+        for step, one in steps.items():
+            one.merge(other.steps[step])
+        return Tally(self.calls + other.calls, self.joined + other.joined, steps)
+
+    @property
+    def durations(self) -> dict[str, Duration]:
+        """How long each step took."""
+        return {step: one.read() for step, one in self.steps.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the tally for the database."""
+        steps = {step: one.to_json() for step, one in self.steps.items()}
+        return {"calls": self.calls, "joined": dict(self.joined), "steps": steps}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:
+        """Return the tally that `to_json` wrote."""
+        return cls(
+            document["calls"],
+            Counter({int(size): n for size, n in document["joined"].items()}),
+            {step: Histogram.from_json(document["steps"][step]) for step in STEPS},
+        )
+
+
 class Statistics:
     """Counts the runs of one loaded version, from any thread."""
 
@@ -56,6 +108,8 @@ class Statistics:
         self._lock = threading.Lock()
         self._steps = {step: Histogram() for step in STEPS}
         self._batches: dict[int, Batch] = {}
+        self._span = -1
+        self._before_span = self._seen = Tally()
         self._successes = 0
         self._failures = 0
         self._failed_ms = 0.0
@@ -83,6 +137,32 @@ class Statistics:
             self._failures += 1
             self._failed_ms += took_ms
             self._last_run_at = time.time()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a prediction came after the last `within`."""
+        return self._successes != self._seen.calls
+
+    def within(self, span: int) -> Tally:
+        """Return what was measured since *span* began.
+
+        A span begins with the first call of this that names it; what came between the
+        last call for the one before and that counts as its own. So nothing is kept
+        twice, and nothing is lost.
+
+        Args:
+            span: The number of a stretch of time, greater than those before.
+        """
+        with self._lock:
+            now = Tally(
+                self._successes,
+                Counter({size: one.calls for size, one in self._batches.items()}),
+                {step: one.copy() for step, one in self._steps.items()},
+            )
+        if span != self._span:
+            self._span, self._before_span = span, self._seen
+        self._seen = now
+        return now.since(self._before_span)
 
     def read(self) -> Measured:
         """Return what was measured until now."""

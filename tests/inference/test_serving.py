@@ -5,9 +5,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import delete
 
-from portal import catalog
+from portal import catalog, inference
 from portal.app import create_app
+from portal.catalog.tables import VersionTiming
 from portal.db import db
 from portal.extensions import config as running_config
 from portal.extensions import parts
@@ -241,3 +243,38 @@ def test_a_busy_model_refuses_before_the_body_is_parsed(
     assert "busy" in answer.json["detail"]
     assert statuses() == [503]
     assert busy_cats.statistics.read().failures == 1
+
+
+def test_what_a_call_took_is_kept_behind_it(client, tmp_path, secret):
+    version = publish(tmp_path, onnx_files.adder())
+    answered(call(client, secret))
+
+    inference.finish()
+
+    tally = catalog.lately([version])[version.id]
+    assert tally.calls == 1
+    assert tally.durations["total"].p50_ms > 0
+
+
+def test_nothing_is_kept_of_what_was_kept_already(client, tmp_path, secret):
+    version = publish(tmp_path, onnx_files.adder())
+    answered(call(client, secret))
+    inference.finish()
+    db.session.execute(delete(VersionTiming))
+    db.session.commit()
+
+    inference.finish()
+
+    assert catalog.lately([version]) == {}
+
+
+def test_calls_are_joined_as_the_measurement_says(client, tmp_path, secret):
+    version = publish(tmp_path, onnx_files.slow_adder(5000), "batching.max=4")
+    assert answered(call(client, secret)) == (1, [[5001.0, 5002.0]])
+    catalog.measure(version, running_config())
+    db.session.commit()
+
+    assert answered(call(client, secret)) == (1, [[5001.0, 5002.0]])
+
+    (loaded,) = parts().pool.loaded()
+    assert loaded.lane.batch == 4
