@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import request
 
-from portal import catalog, usage
+from portal import catalog, runtime, usage
 from portal.accounts import User
 from portal.catalog import ModelFacts, ModelStatus
 from portal.web.pagination import Page, page_asked_for
@@ -56,12 +56,16 @@ def model_page(reader: User, name: str) -> dict[str, Any]:
     model = catalog.find_listed(name, reader=reader)
     facts = catalog.facts_of(model)
     is_theirs = catalog.is_theirs(model, reader)
+    versions = catalog.versions_of(model, before=page_asked_for())
     return {
         "model": model,
         "facts": facts,
         "calls": _calls(Page([facts])).get(model.id, 0),
         "is_theirs": is_theirs,
-        "versions": catalog.versions_of(model, before=page_asked_for()),
+        "versions": versions,
+        "lately": catalog.lately(versions.rows),
+        "portal_cpu_ms": runtime.PORTAL_CPU_MS,
+        "safe_share": runtime.SAFE_SHARE,
         "publications": catalog.publications(model),
         "history": catalog.history(model) if is_theirs else [],
     }

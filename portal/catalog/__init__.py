@@ -38,7 +38,7 @@ from portal.catalog.service import (
 )
 from portal.catalog.source import Overrides
 from portal.catalog.tables import Model, ModelStatus, ModelVersion, Visibility
-from portal.catalog.timings import forget_timings, keep_timings, lately
+from portal.catalog.timings import answer_ms, forget_timings, keep_timings, lately
 
 __all__ = [
     "Example",
@@ -51,6 +51,7 @@ __all__ = [
     "ModelVersion",
     "Overrides",
     "Visibility",
+    "answer_ms",
     "example_file",
     "example_values",
     "examples_of",

@@ -17,6 +17,7 @@ from portal.runtime import LoadedModel, Tally
 
 SPAN_S = 600
 LATELY = timedelta(hours=1)
+ENOUGH_CALLS = 20  # to speak of how long a call takes
 
 
 def keep_timings(loaded: Iterable[LoadedModel], *, holder: str) -> None:
@@ -66,6 +67,19 @@ def lately(versions: Iterable[ModelVersion]) -> dict[int, Tally]:
         tally = Tally.from_json(document)
         told[version_id] = told.get(version_id, Tally()).merge(tally)
     return told
+
+
+def answer_ms(version: ModelVersion) -> float | None:
+    """Return how long half of the calls of *version* take at most, in milliseconds.
+
+    Those of the last hour, if they are some; else those that measured it; None if
+    nobody knows.
+    """
+    tally = lately([version]).get(version.id)
+    if tally and tally.calls >= ENOUGH_CALLS:
+        return tally.durations["total"].p50_ms
+    measured = version.measurement
+    return measured.answer_ms if measured else None
 
 
 def forget_timings() -> None:

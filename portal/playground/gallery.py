@@ -32,14 +32,15 @@ class Card:
 def card(model: Model) -> Card:
     """Return *model* as the gallery shows it."""
     version = model.live
-    result = version.example_result
+    result, measured = version.example_result, version.measurement
+    example_ms = result["timings_ms"]["total"] if result else None
     return Card(
         name=model.name,
         title=version.title,
         summary=version.summary,
         task=version.task,
         is_online=is_online(version),
-        median_ms=result["timings_ms"]["total"] if result else None,
+        median_ms=measured.answer_ms if measured else example_ms,
         example_image_url=_example_image_url(version),
         example_input=_example_input(version),
         example_lines=_example_lines(result["outputs"]) if result else [],

@@ -159,6 +159,7 @@ def _page(
         version=version,
         description=description,
         is_online=is_online(version),
+        answer_ms=catalog.answer_ms(version),
         providers=parts().pool.providers,
         card_html=card_html(version),
         chips=examples.example_chips(version),

@@ -14,6 +14,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         ms=milliseconds,
         duration=duration,
+        rate=rate,
         size=file_size,
         percent=percent,
         day_time=day_time,
@@ -36,6 +37,11 @@ def duration(value_ms: float) -> str:
     if minutes >= 1:
         return str(gettext("%(minutes)s min", minutes=f"{minutes:.1f}"))
     return milliseconds(value_ms) if value_ms else str(gettext("0 s"))
+
+
+def rate(per_s: float) -> str:
+    """Write how often something happens, with as many digits as matter."""
+    return f"{per_s:,.{0 if per_s >= 10 else 1}f}"  # noqa: PLR2004 - two figures
 
 
 def file_size(size_bytes: int) -> str:

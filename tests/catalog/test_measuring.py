@@ -6,22 +6,10 @@ from dataclasses import replace
 import pytest
 
 from portal import catalog, extensions
-from portal.runtime import Batching, FileRefused, Measurement
-from portal.runtime.histogram import Duration
+from portal.runtime import STEPS, Batching, FileRefused, Measurement
 from tests import onnx_files
+from tests.measured import MEASUREMENT
 from tests.published import publish_iris
-
-STEPS = ["queue", "preprocess", "inference", "postprocess", "total"]
-MEASUREMENT = Measurement(
-    load_ms=10.0,
-    memory_bytes=50 * 2**20,
-    runs=200,
-    run_ms=8.0,
-    durations={step: Duration(200, 1640.0, 8.2, 9.0, 12.0) for step in STEPS},
-    cores=4,
-    machine="4 cores",
-    has_example=True,
-)
 
 
 @pytest.fixture
@@ -55,7 +43,7 @@ def test_publishing_measures_and_keeps_what_was_found(models, path):
     assert "calls a second" in result.stderr
     assert "calls a second" in models("show", "cats").stdout
     assert kept["runs"] > 0
-    assert list(kept["durations"]) == STEPS
+    assert tuple(kept["durations"]) == STEPS
     assert kept["durations"]["total"]["count"] == kept["runs"]
     assert kept["load_ms"] > 0
     assert kept["memory_bytes"] >= path.stat().st_size

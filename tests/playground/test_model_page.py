@@ -1,13 +1,16 @@
 """`GET /models/<name>`: the form made from the declaration, and an example."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from portal import catalog
+from portal import catalog, extensions
 from portal.config import ROOT
 from portal.db import db
+from portal.runtime import STEPS, Statistics
 from tests.factories import log_in, make_user
+from tests.measured import keep_measurement
 from tests.published import publish_iris
 
 CARD = """\
@@ -244,3 +247,29 @@ def test_a_file_of_an_example_can_not_run_as_a_page(client, path):
 )
 def test_an_example_has_no_other_files(client, path):
     assert client.get(path).status_code == 404
+
+
+def test_the_page_says_how_long_an_answer_takes_once_that_is_known(client):
+    before = client.get("/models/iris").text
+    keep_measurement("iris", 1)
+
+    after = client.get("/models/iris").text
+
+    assert "answers in about" not in before
+    assert "answers in about 8.2 ms" in after
+
+
+def test_what_calls_took_is_told_rather_than_what_was_measured(client):
+    keep_measurement("iris", 1)
+    version = catalog.find_model("iris", viewer=None).live
+    statistics = Statistics()
+    for _ in range(20):
+        statistics.succeeded(dict.fromkeys(STEPS, 131.072))
+    loaded = SimpleNamespace(
+        spec=catalog.version_spec(version, extensions.config()), statistics=statistics
+    )
+    catalog.keep_timings([loaded], holder="one")
+
+    page = client.get("/models/iris").text
+
+    assert "answers in about 131 ms" in page

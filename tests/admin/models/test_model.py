@@ -4,10 +4,12 @@ import re
 
 import pytest
 
-from portal import catalog
+from portal import catalog, inference
 from portal.db import db
+from portal.runtime import BatchingTrial
 from tests.admin.models.pages import CATS, DEEDS, HTMX, audited, predict, send, stored
 from tests.factories import make_key, make_user
+from tests.measured import keep_measurement
 
 # What it shows
 
@@ -93,6 +95,41 @@ def test_an_unknown_model_is_not_found(owner_browser, name):
     answer = send(owner_browser, f"/admin/models/{name}/withdrawal")
 
     assert (page.status_code, answer.status_code) == (404, 404)
+
+
+def test_the_page_says_how_to_measure_what_was_not(owner_browser):
+    page = owner_browser.get(CATS).text
+
+    assert "flask models measure cats" in page
+
+
+def test_the_page_tells_what_a_version_takes_of_the_machine(owner_browser):
+    keep_measurement("cats", 2, BatchingTrial(is_on=False, why_not="it gives <less>"))
+    gain = {"joined": 4, "joint_ms": 12.0, "alone_per_s": 91.0, "joined_per_s": 300.0}
+    keep_measurement("cats", 3, BatchingTrial(is_on=True, **gain))
+
+    page = owner_browser.get(CATS).text
+
+    assert "flask models measure" not in page
+    assert page.index("memory of version 3") < page.index("memory of version 2")
+    assert "80 % of 4 cores, each call taking 8.0 ms of one and 2.0 ms" in page
+    assert "320 a second" in page
+    assert "50.0 MB" in page
+    assert "off, since it gives &lt;less&gt;" in page
+    assert "91 calls a second when each runs alone, 300 when 4 are joined" in page
+    assert re.search(r"Queue</th>\s*<td[^>]*>8.2 ms</td>", page)
+    assert len(re.findall(r'<details class="panel measurements" open', page)) == 1
+
+
+def test_the_page_tells_what_calls_took_in_the_last_hour(app, owner_browser, owner):
+    secret = make_key(owner)[1]
+    assert predict(app, secret) == (200, 3)
+    inference.finish()
+
+    page = owner_browser.get(CATS).text
+
+    assert "Last hour, calls: 1" in page
+    assert "Measured, runs" not in page
 
 
 # Changing
