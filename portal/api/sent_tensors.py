@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from portal.api import binary_tensors
 from portal.api.tensor_view import input_spec
 from portal.errors import Invalid, Malformed, pointer
-from portal.runtime import Input, InputKind, TensorSpec
+from portal.runtime import Input, InputKind, TensorSpec, binary_tensors
 from portal.runtime import values as reading
 
 MAX_AXES = 32

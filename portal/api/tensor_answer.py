@@ -9,13 +9,12 @@ import numpy as np
 import orjson
 from flask import Response
 
-from portal.api import binary_tensors
 from portal.api.compression import compressed
 from portal.api.requested_outputs import Requested
 from portal.api.tensor_request import HEADER_LENGTH, TensorRequest
 from portal.api.tensor_view import output_spec
 from portal.errors import Invalid
-from portal.runtime import OutputKind, TensorValue
+from portal.runtime import OutputKind, TensorValue, binary_tensors
 
 JSON_TYPE, BINARY_TYPE = "application/json", "application/octet-stream"
 MAX_CLASSES = 100_000  # of one answer; each is a text to be written

@@ -1,5 +1,6 @@
 """onnxruntime and what goes into it and comes out; knows no users, no HTTP."""
 
+from portal.runtime import binary_tensors
 from portal.runtime.batching import Batching
 from portal.runtime.declaration import (
     PICTURE,
@@ -32,6 +33,15 @@ from portal.runtime.memory import machine_bytes, return_freed_memory
 from portal.runtime.pool import ModelPool
 from portal.runtime.providers import NAMES as PROVIDER_NAMES
 from portal.runtime.providers import usable as usable_providers
+from portal.runtime.remote import (
+    Metadata,
+    RemoteFailed,
+    RemoteInvalid,
+    RemoteModel,
+    RemoteRefused,
+    checked_url,
+    read_metadata,
+)
 from portal.runtime.sandbox import FileRefused
 from portal.runtime.scheduler import CORES, Scheduler
 from portal.runtime.signature import Signature, TensorSpec
@@ -77,12 +87,17 @@ __all__ = [
     "Inspection",
     "LoadedModel",
     "Measurement",
+    "Metadata",
     "ModelPool",
     "Output",
     "OutputKind",
     "Parameter",
     "ParameterKind",
     "Prediction",
+    "RemoteFailed",
+    "RemoteInvalid",
+    "RemoteModel",
+    "RemoteRefused",
     "Scheduler",
     "Settings",
     "Signature",
@@ -94,6 +109,8 @@ __all__ = [
     "TensorSpec",
     "TensorValue",
     "VersionSpec",
+    "binary_tensors",
+    "checked_url",
     "describe",
     "find_task",
     "guess_task",
@@ -102,6 +119,7 @@ __all__ = [
     "machine_bytes",
     "measure",
     "noted_settings",
+    "read_metadata",
     "read_notes",
     "return_freed_memory",
     "task_names",

@@ -2,7 +2,8 @@
 
 onnxruntime looks between two operators whether a run was told to end
 (`RunOptions.terminate`), so a run ends soon after its deadline, unless one
-operator alone takes longer. One thread watches all runs of this process.
+operator alone takes longer. What waits for another server is ended by shutting its
+connection. One thread watches all runs of this process.
 """
 
 import math
@@ -12,13 +13,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import onnxruntime as ort
 
 from portal.errors import TimedOut
 
 AGAIN_S = 0.02  # a run that was told to end may not have begun to look
+
+
+class Stoppable(Protocol):
+    """What ends soon after *terminate* is set, as a run with its `RunOptions` does."""
+
+    terminate: bool
 
 
 class RunTimedOut(TimedOut):
@@ -64,6 +71,12 @@ class Deadline:
             raise RunTimedOut(self.limit_s)
 
     @contextmanager
+    def stops(self, run: Stoppable) -> Iterator[None]:
+        """Tell *run* to end when the time is over, if it still goes on then."""
+        with _watch.over(self, run):
+            yield
+
+    @contextmanager
     def holds(self) -> Iterator[None]:
         """End every run of this thread that is not done when the time is over.
 
@@ -99,12 +112,12 @@ class TimedSession(ort.InferenceSession):  # type: ignore[misc]
         Raises:
             RunTimedOut: The deadline was over before the run began.
         """
-        deadline = _current.get()
+        deadline = current_deadline()
         if deadline is None:
             return super().run(output_names, input_feed, run_options)
         deadline.check()
         options = run_options or ort.RunOptions()
-        with _watch.over(deadline, options):
+        with deadline.stops(options):
             return super().run(output_names, input_feed, options)
 
 
@@ -132,12 +145,12 @@ class _Watch:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._runs: dict[int, tuple[Deadline, ort.RunOptions]] = {}
+        self._runs: dict[int, tuple[Deadline, Stoppable]] = {}
         self._thread: threading.Thread | None = None
         self._wakes_at = math.inf
 
     @contextmanager
-    def over(self, deadline: Deadline, options: ort.RunOptions) -> Iterator[None]:
+    def over(self, deadline: Deadline, options: Stoppable) -> Iterator[None]:
         """Watch one run."""
         run = id(options)
         with self._changed:

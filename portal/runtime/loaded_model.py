@@ -1,18 +1,19 @@
 """A version in memory, and one run of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import structlog
 
-from portal.runtime.backends import Backend, InProcess, Isolated
+from portal.errors import Unavailable
+from portal.runtime.backends import Backend, InProcess, Isolated, OpenInference
 from portal.runtime.deadline import Deadline
 from portal.runtime.failures import ModelFailed
 from portal.runtime.providers import CPU
-from portal.runtime.scheduler import Busy, Lane, Scheduler
+from portal.runtime.scheduler import Lane, Scheduler
 from portal.runtime.statistics import STEPS, Statistics
 from portal.runtime.tensor_value import TensorValue
 from portal.runtime.version_spec import VersionSpec
@@ -70,12 +71,13 @@ class LoadedModel:
         inference_threads: int = 1,
         providers: tuple[str, ...] = (CPU,),
         lane: Lane | None = None,
+        remote_token: str = "",
     ) -> None:
         self.spec = spec
         self.statistics = Statistics()
         self.lane = lane or lane_for(spec, Scheduler())
         began = time.perf_counter()
-        self.backend = _open(spec, inference_threads, providers)
+        self.backend = _open(spec, inference_threads, providers, remote_token)
         self.load_ms = (time.perf_counter() - began) * 1000
         self.memory_bytes = self.backend.memory_bytes
 
@@ -93,6 +95,7 @@ class LoadedModel:
         began = time.perf_counter()
         deadline = Deadline(self.spec.timeout_s)
         try:
+            self._refuse_if_away()
             with self.lane.turn(deadline) as queue_ms:
                 run = self.backend.run(inputs, parameters, deadline)
         except Exception as error:
@@ -118,13 +121,30 @@ class LoadedModel:
         """Refuse a call before its values are read, if it would find no place.
 
         Raises:
-            Unavailable: Too many of its runs go on and wait already.
+            Unavailable: Too many of its runs go on and wait already; or the server
+                that it lives on was away a moment ago.
         """
         try:
+            self._refuse_if_away()
             self.lane.refuse_if_full()
-        except Busy:
+        except Unavailable:
             self.statistics.failed(0.0)
             raise
+
+    @property
+    def trouble(self) -> Unavailable | None:
+        """Why the server that it lives on is taken to be away; None otherwise."""
+        backend = self.backend
+        return backend.trouble if isinstance(backend, OpenInference) else None
+
+    def is_ready(self) -> bool:
+        """Ask the server that it lives on, if it lives on one; here it is ready."""
+        backend = self.backend
+        return not isinstance(backend, OpenInference) or backend.is_ready()
+
+    def _refuse_if_away(self) -> None:
+        if isinstance(self.backend, OpenInference):
+            self.backend.refuse_if_away()
 
     def _tell_owner(self, failure: ModelFailed) -> None:
         log.error(
@@ -137,6 +157,8 @@ class LoadedModel:
 
 def lane_for(spec: VersionSpec, scheduler: Scheduler) -> Lane:
     """Return a lane of *scheduler* with as many runs at once as *spec* takes."""
+    if spec.remote is not None:
+        return scheduler.lane(max_running=spec.remote.concurrent, uses_core=False)
     if spec.is_isolated:
         return scheduler.lane(max_running=ISOLATED_RUNS)
     if spec.batching:
@@ -144,8 +166,19 @@ def lane_for(spec: VersionSpec, scheduler: Scheduler) -> Lane:
     return scheduler.lane()
 
 
+def lane_key(spec: VersionSpec) -> Hashable:
+    """Return what versions have in common that take their turns in one lane."""
+    concurrent = spec.remote.concurrent if spec.remote else None
+    return spec.model_name, spec.is_isolated, spec.batching, concurrent
+
+
 def _open(
-    spec: VersionSpec, inference_threads: int, providers: tuple[str, ...]
+    spec: VersionSpec,
+    inference_threads: int,
+    providers: tuple[str, ...],
+    remote_token: str,
 ) -> Backend:
+    if spec.remote is not None:
+        return OpenInference(spec, spec.remote, token=remote_token)
     backend = Isolated if spec.is_isolated else InProcess
     return backend(spec, inference_threads=inference_threads, providers=providers)

@@ -10,7 +10,7 @@ back with the last running call.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -18,7 +18,7 @@ from time import monotonic
 import structlog
 
 from portal.errors import Unavailable
-from portal.runtime.loaded_model import LoadedModel, lane_for
+from portal.runtime.loaded_model import LoadedModel, lane_for, lane_key
 from portal.runtime.memory import machine_bytes
 from portal.runtime.providers import usable
 from portal.runtime.scheduler import Lane, Scheduler
@@ -50,6 +50,7 @@ class ModelPool:
         providers: What to compute on, in this order, by the names of
             `portal.runtime.providers`; what is missing is left out.
         scheduler: Shares the cores between the models.
+        remote_tokens: ``host:port`` of another server → the token for it.
 
     Attributes:
         providers: What is computed on.
@@ -62,13 +63,14 @@ class ModelPool:
         budget_bytes: int | None = None,
         providers: tuple[str, ...] = (),
         scheduler: Scheduler | None = None,
+        remote_tokens: Mapping[str, str] | None = None,
     ) -> None:
         self.providers = usable(providers)
         self._threads = inference_threads
         self._budget = budget_bytes or int(machine_bytes() * BUDGET_SHARE)
         self._scheduler = scheduler or Scheduler()
         self._lock = threading.Lock()
-        # By model, and what makes the turns of its versions differ.
+        self._remote_tokens = remote_tokens or {}
         self._lanes: dict[Hashable, Lane] = {}
         self._loading: dict[str, threading.Lock] = {}
         self._failures: dict[str, _Failure] = {}
@@ -125,10 +127,16 @@ class ModelPool:
             return stand_in
 
     def failure(self, spec: VersionSpec) -> Unavailable | None:
-        """Return why *spec* could not be loaded just now, if it couldn't."""
+        """Return why *spec* can't answer, if it can't.
+
+        It could not be loaded just now, or the server that it lives on is away.
+        """
         with self._lock:
             failure = self._failure(spec)
-        return failure.error if failure else None
+            loaded = self._loaded.get(spec.digest)
+        if failure:
+            return failure.error
+        return loaded.trouble if loaded else None
 
     def is_loaded(self, digest: str) -> bool:
         """Whether the version with *digest* is in memory."""
@@ -189,6 +197,7 @@ class ModelPool:
                 inference_threads=self._threads,
                 providers=self.providers,
                 lane=self._lane(spec),
+                remote_token=self._remote_token(spec),
             )
         except Unavailable as error:
             with self._lock:
@@ -220,9 +229,13 @@ class ModelPool:
         return loaded
 
     def _lane(self, spec: VersionSpec) -> Lane:
-        kind = (spec.model_name, spec.is_isolated, spec.batching)
         with self._lock:
-            return self._lanes.setdefault(kind, lane_for(spec, self._scheduler))
+            return self._lanes.setdefault(
+                lane_key(spec), lane_for(spec, self._scheduler)
+            )
+
+    def _remote_token(self, spec: VersionSpec) -> str:
+        return self._remote_tokens.get(spec.remote.authority, "") if spec.remote else ""
 
     def _failure(self, spec: VersionSpec) -> _Failure | None:
         """Return the failure that still holds; mended files end it at once."""

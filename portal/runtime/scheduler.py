@@ -12,6 +12,11 @@ cores:
   among its callers to the first;
 - calls that may share a run (`portal.runtime.batching`) count as one run together,
   and as a place each.
+
+A run on another server uses no core here, only the thread that waits for it: such
+runs count as none of the `max_running`, and hold half of the places together, so
+that a slow server leaves the models of this process theirs. (One more is let in for
+each remote model that has none, as long as there is a place at all.)
 """
 
 import math
@@ -59,16 +64,25 @@ class Scheduler:
         self._lanes: list[Lane] = []
         self._running = 0
         self._held = 0
+        self._held_remotely = 0
 
-    def lane(self, *, max_running: int | None = None, batch: int = 1) -> "Lane":
+    def lane(
+        self,
+        *,
+        max_running: int | None = None,
+        batch: int = 1,
+        uses_core: bool = True,
+    ) -> "Lane":
         """Return where the calls of one more model take their turns.
 
         Args:
             max_running: How many of its runs go on at once, if few.
             batch: How many of its calls may share a run.
+            uses_core: Whether its runs compute here.
         """
-        runs = min(max_running or self._max_running, self._max_running)
-        return Lane(self, runs, batch)
+        most = self._max_running if uses_core else self._places
+        runs = min(max_running or most, most)
+        return Lane(self, runs, batch=batch, uses_core=uses_core)
 
     @contextmanager
     def turn(self, lane: "Lane", deadline: Deadline) -> Iterator[float]:
@@ -96,7 +110,12 @@ class Scheduler:
             self._refuse_if_full(lane)
 
     def _refuse_if_full(self, lane: "Lane") -> None:
-        if lane.is_active and not self._may_hold_another(lane):
+        if lane.is_active:
+            may_enter = self._may_hold_another(lane)
+        else:
+            # For waits alone even that ends where the threads do.
+            may_enter = lane.uses_core or self._held_remotely < self._places
+        if not may_enter:
             raise Busy(lane.retry_after_s())
 
     def _enter(self, lane: "Lane", deadline: Deadline) -> None:
@@ -104,7 +123,7 @@ class Scheduler:
             self._refuse_if_full(lane)
             if not lane.is_active:
                 self._lanes.append(lane)
-            self._held += 1
+            self._hold(lane, 1)
             if self._may_run_another(lane):
                 self._start(lane)
                 return
@@ -114,20 +133,29 @@ class Scheduler:
             self._give_up(lane, turn, deadline)
 
     def _may_hold_another(self, lane: "Lane") -> bool:
+        if not lane.uses_core and self._held_remotely >= self._places // 2:
+            return False
         share = max(1, self._places // len(self._lanes))
         return self._held < self._places and lane.held < share
 
     def _may_run_another(self, lane: "Lane") -> bool:
         if lane.running >= lane.max_running * lane.batch:
             return False
+        if not lane.uses_core:
+            return True
         if lane.running % lane.batch:  # it shares a run that goes on already
             return True
         return not lane.running or self._running < self._max_running
 
     def _start(self, lane: "Lane") -> None:
-        self._running -= lane.runs
+        self._running -= lane.cores
         lane.running += 1
-        self._running += lane.runs
+        self._running += lane.cores
+
+    def _hold(self, lane: "Lane", change: int) -> None:
+        self._held += change
+        if not lane.uses_core:
+            self._held_remotely += change
 
     def _give_up(self, lane: "Lane", turn: threading.Event, deadline: Deadline) -> None:
         with self._lock:
@@ -140,14 +168,14 @@ class Scheduler:
     def _leave(self, lane: "Lane", run_s: float) -> None:
         with self._lock:
             lane.run_s += SMOOTHING * (run_s - lane.run_s)
-            self._running -= lane.runs
+            self._running -= lane.cores
             lane.running -= 1
-            self._running += lane.runs
+            self._running += lane.cores
             self._let_go(lane)
             self._call_next()
 
     def _let_go(self, lane: "Lane") -> None:
-        self._held -= 1
+        self._hold(lane, -1)
         if not lane.is_active:
             self._lanes.remove(lane)
 
@@ -168,14 +196,18 @@ class Lane:
     Attributes:
         max_running: How many of its runs go on at once.
         batch: How many of its calls may share a run.
+        uses_core: Whether its runs compute here.
         running: How many of its calls run.
         run_s: The running mean of the time of a run, in seconds.
     """
 
-    def __init__(self, scheduler: Scheduler, max_running: int, batch: int = 1) -> None:
+    def __init__(
+        self, scheduler: Scheduler, max_running: int, *, batch: int, uses_core: bool
+    ) -> None:
         self._scheduler = scheduler
         self.max_running = max_running
         self.batch = batch
+        self.uses_core = uses_core
         self.running = 0
         self.waiting: deque[threading.Event] = deque()
         self.run_s = FIRST_GUESS_S
@@ -184,6 +216,11 @@ class Lane:
     def runs(self) -> int:
         """How many runs its calls make, if those that may share one do."""
         return math.ceil(self.running / self.batch)
+
+    @property
+    def cores(self) -> int:
+        """How many runs of this process they are; none if another server runs them."""
+        return self.runs if self.uses_core else 0
 
     @property
     def held(self) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.runtime.batching import Batching
+from portal.runtime.remote import RemoteModel
 from portal.runtime.signature import Signature
 from portal.runtime.tasks.base import Settings
 
@@ -22,13 +23,14 @@ class VersionSpec:
         model_name: Which model it is a version of.
         task: The name of its task.
         files: Role → path of the file.
-        signatures: Role of each ONNX file → its signature.
+        signatures: Role of each ONNX file, or of the remote model → its signature.
         labels: The names of the classes, in the order of the model's output.
         options: The task's own settings.
         timeout_s: How long a call may take, waiting included, in seconds.
         is_isolated: Whether it runs in a process of its own.
         memory_mb: What that process may ask for, in MiB of addresses.
         batching: How its calls are joined; None: they are not.
+        remote: Where its model lives, if that is another server.
     """
 
     digest: str
@@ -42,6 +44,7 @@ class VersionSpec:
     is_isolated: bool = False
     memory_mb: int = DEFAULT_MEMORY_MB
     batching: Batching | None = None
+    remote: RemoteModel | None = None
 
     @property
     def settings(self) -> Settings:

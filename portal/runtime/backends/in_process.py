@@ -1,18 +1,16 @@
 """Runs a version in this process, as fast as onnxruntime does."""
 
-import time
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
 
-from portal.errors import PortalError, Unavailable
+from portal.errors import Unavailable
 from portal.runtime.backends.base import Run
+from portal.runtime.backends.steps import run_steps
 from portal.runtime.batching import Batching, Joiner, JoiningSession
 from portal.runtime.deadline import Deadline
-from portal.runtime.failures import ModelFailed, OutOfMemory, is_out_of_memory
 from portal.runtime.memory import resident_bytes
 from portal.runtime.providers import NAMES
 from portal.runtime.tasks import Task, find_task
@@ -55,50 +53,14 @@ class InProcess:
         deadline: Deadline,
     ) -> Run:
         """Run the version, as `Backend.run` says."""
-        try:
-            with deadline.holds():
-                return self._run(inputs, parameters, deadline)
-        except PortalError:
-            raise
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise OutOfMemory from error
-            # A graph may give other shapes than it declares.
-            raise ModelFailed from error
-
-    def _run(
-        self,
-        inputs: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        deadline: Deadline,
-    ) -> Run:
         joiner = self._joiner
         if joiner is None:
-            outputs, steps_ms = self._steps(inputs, parameters, deadline)
-            return Run(outputs, steps_ms)
+            return run_steps(self.task, inputs, parameters, deadline)
         with joiner.call() as call:
-            outputs, steps_ms = self._steps(inputs, parameters, deadline)
-        first, second, third = steps_ms
+            run = run_steps(self.task, inputs, parameters, deadline)
+        first, second, third = run.steps_ms
         own_ms = max(0.0, second - call.waited_ms)
-        return Run(outputs, (first, own_ms, third), call.waited_ms, call.joined)
-
-    def _steps(
-        self,
-        inputs: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        deadline: Deadline,
-    ) -> tuple[dict[str, Any], tuple[float, float, float]]:
-        marks = [time.perf_counter()]
-        prepared = self.task.preprocess(inputs, parameters)
-        deadline.check()
-        marks.append(time.perf_counter())
-        raw = self.task.infer(prepared)
-        deadline.check()
-        marks.append(time.perf_counter())
-        outputs = self.task.postprocess(raw, parameters)
-        marks.append(time.perf_counter())
-        first, second, third = ((b - a) * 1000 for a, b in pairwise(marks))
-        return outputs, (first, second, third)
+        return Run(run.outputs, (first, own_ms, third), call.waited_ms, call.joined)
 
     def _load(self, spec: VersionSpec) -> Task[Any, Any]:
         try:

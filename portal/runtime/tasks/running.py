@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 
-from portal.errors import Invalid
+from portal.errors import Invalid, PortalError
 from portal.runtime.failures import OutOfMemory, is_out_of_memory
 
 if TYPE_CHECKING:
@@ -23,9 +23,12 @@ def run(
         Invalid: The model itself refuses the tensors (sizes that must agree
             with each other, an index out of range).
         OutOfMemory: It asks for more memory than there is.
+        Unavailable, TimedOut: Of a remote model, which says so itself.
     """
     try:
         found: list[np.ndarray[Any, Any]] = session.run(list(outputs), dict(tensors))
+    except PortalError:
+        raise
     except Exception as error:
         if is_out_of_memory(error):
             raise OutOfMemory from error

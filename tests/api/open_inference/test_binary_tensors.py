@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from portal.api.binary_tensors import read_tensor, write_tensor
 from portal.errors import Invalid
 from portal.runtime import TensorSpec
+from portal.runtime.binary_tensors import read_tensor, write_tensor
 from portal.runtime.signature import DATATYPES
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from portal.errors import Invalid
-from portal.runtime import TensorSpec
+from portal.runtime.signature import TensorSpec
 
 LENGTH = struct.Struct("<I")
 Array = np.ndarray[Any, Any]
