@@ -31,6 +31,8 @@ PREFIX = "PORTAL_"
 # Kubernetes injects these for a service that is called "portal".
 INJECTED = re.compile(r"PORTAL_(SERVICE_|PORT$|PORT_)")
 MIN_SECRET_CHARS = 32
+# Host and port, then what may stand in a header.
+REMOTE_TOKEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s=:\[\]/@]+):\d{1,5}=[!-~]+")
 # As in portal/runtime/providers.py.
 PROVIDERS = {"cpu", "cuda", "dnnl", "migraphx", "openvino", "tensorrt"}
 
@@ -107,6 +109,7 @@ class Config(BaseModel):
     usage_retention_days: int = Field(90, ge=7, le=3650)
     inference_threads: int = Field(1, ge=1, le=256)
     inference_providers: CommaList = ()
+    remote_tokens: CommaList = ()
 
     @field_validator("base_url")
     @classmethod
@@ -178,6 +181,18 @@ class Config(BaseModel):
     def _check_providers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if set(value) - PROVIDERS:
             message = f"knows {', '.join(sorted(PROVIDERS))}, separated by commas"
+            raise ValueError(message)
+        return value
+
+    @field_validator("remote_tokens")
+    @classmethod
+    def _check_remote_tokens(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        servers = [entry.partition("=")[0].lower() for entry in value]
+        is_sound = all(REMOTE_TOKEN.fullmatch(entry) for entry in value)
+        if not is_sound or len(set(servers)) != len(servers):
+            message = (
+                "must look like host:8000=token, separated by commas, each server once"
+            )
             raise ValueError(message)
         return value
 
@@ -259,6 +274,12 @@ class Config(BaseModel):
     def max_upload_bytes(self) -> int:
         """The longest request body that is read, in bytes."""
         return self.max_upload_mb * 1024 * 1024
+
+    @cached_property
+    def token_by_server(self) -> dict[str, str]:
+        """The token for each other server, by host in lower case and port."""
+        entries = (entry.partition("=") for entry in self.remote_tokens)
+        return {server.lower(): token for server, _, token in entries}
 
     @cached_property
     def smtp_servers(self) -> tuple[SmtpServer, ...]:

@@ -132,6 +132,7 @@ def _pool(config: Config) -> ModelPool:
         inference_threads=config.inference_threads,
         budget_bytes=machine_bytes() // 2 // config.workers,
         providers=config.inference_providers,
+        remote_tokens=config.token_by_server,
         scheduler=Scheduler(
             max_running=max(2, -(-CORES // config.workers)),
             places=places(config),

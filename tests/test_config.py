@@ -44,6 +44,8 @@ def load(tmp_path):
         ("usage_retention_days", 90),
         ("inference_threads", 1),
         ("inference_providers", ()),
+        ("remote_tokens", ()),
+        ("token_by_server", {}),
         ("is_embedded", True),
         ("is_https", False),
     ],
@@ -177,6 +179,10 @@ def test_a_mistake_is_one_sentence_that_names_the_setting(load, name, value, sen
         ("PORTAL_SMTP_URLS", "smtpx://portal:hunter2@host"),
         ("PORTAL_DATABASE_URL", "mysql://portal:hunter2@host/db"),
         ("PORTAL_REDIS_URL", "http://:hunter2@host"),
+        ("PORTAL_REMOTE_TOKENS", "host=hunter2"),
+        ("PORTAL_REMOTE_TOKENS", "https://host:443=hunter2"),
+        ("PORTAL_REMOTE_TOKENS", "host:443=hunter2\r\nX: y"),
+        ("PORTAL_REMOTE_TOKENS", "host:443=hunter2,HOST:443=other"),
     ],
 )
 def test_a_sentence_never_repeats_a_secret(load, name, value):
@@ -184,6 +190,12 @@ def test_a_sentence_never_repeats_a_secret(load, name, value):
         load(**{name: value})
 
     assert "hunter2" not in str(invalid.value)
+
+
+def test_each_other_server_has_its_token(load):
+    config = load(PORTAL_REMOTE_TOKENS="Triton.Example:8000=a=b, [::1]:443=c")
+
+    assert config.token_by_server == {"triton.example:8000": "a=b", "[::1]:443": "c"}
 
 
 @pytest.mark.parametrize(

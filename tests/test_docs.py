@@ -198,7 +198,21 @@ def test_the_manifest_in_the_readme_can_be_published():
     document = tomllib.loads(text)
 
     manifest.check(document)
-    assert set(document) == set(manifest.Draft.model_fields)
+    # Instead of a file; it has a page of its own.
+    assert set(document) == set(manifest.Draft.model_fields) - {"remote"}
+
+
+def test_the_manifest_of_a_remote_version_can_be_published():
+    page = (ROOT / "docs/remote.md").read_text()
+    (text,) = [text for language, text in FENCE.findall(page) if language == "toml"]
+
+    document = tomllib.loads(text)
+
+    draft = manifest.check(document)
+    assert set(document["remote"]) == set(manifest.Remote.model_fields)
+    for key in ("concurrent", "connect_timeout_s", "max_answer_mb"):
+        assert document["remote"][key] == manifest.Remote.model_fields[key].default
+    assert draft.remote
 
 
 def test_the_limits_in_the_readme_are_those_of_the_plan():

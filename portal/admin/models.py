@@ -8,7 +8,8 @@ from flask import request
 
 from portal import catalog, runtime, usage
 from portal.accounts import User
-from portal.catalog import ModelFacts, ModelStatus
+from portal.catalog import Model, ModelFacts, ModelStatus
+from portal.extensions import config, parts
 from portal.web.pagination import Page, page_asked_for
 
 CALLS_DAYS = 7
@@ -68,7 +69,19 @@ def model_page(reader: User, name: str) -> dict[str, Any]:
         "safe_share": runtime.SAFE_SHARE,
         "publications": catalog.publications(model),
         "history": catalog.history(model) if is_theirs else [],
+        **_elsewhere(model, is_theirs=is_theirs),
     }
+
+
+def _elsewhere(model: Model, *, is_theirs: bool) -> dict[str, Any]:
+    """Return where the live version lives, if not here, and whether it is ready there.
+
+    The other server is asked now, for two seconds at most.
+    """
+    if not is_theirs or model.live_number is None or model.live.remote is None:
+        return {"remote": None, "is_ready": False}
+    spec = catalog.version_spec(model.live, config())
+    return {"remote": model.live.remote, "is_ready": parts().pool.is_ready(spec)}
 
 
 def _calls(page: Page[ModelFacts]) -> Mapping[int, int]:

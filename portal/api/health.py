@@ -34,6 +34,10 @@ def readyz() -> tuple[Response, HTTPStatus]:
     state: dict[str, object] = {"status": "ready" if is_whole else "degraded"}
     if config().inference_providers:
         state["providers"] = parts().pool.providers
+    away = sum(1 for loaded in parts().pool.loaded() if loaded.trouble)
+    if away:
+        # Others' servers: what lives here is served as ever.
+        state["remote_models_away"] = away
     return jsonify(state), HTTPStatus.OK
 
 

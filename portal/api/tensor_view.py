@@ -68,7 +68,7 @@ def metadata(version: ModelVersion) -> dict[str, Any]:
     return {
         "name": version.model.name,
         "versions": [str(one.number) for one in version.model.versions],
-        "platform": PLATFORM,
+        "platform": _platform(version),
         "inputs": [_tensor(input_spec(one)) for one in description.inputs],
         "outputs": [_tensor(output_spec(one)) for one in outputs],
     }
@@ -80,8 +80,8 @@ def configuration(version: ModelVersion) -> dict[str, Any]:
     outputs = outputs_of(version.task, description)
     return {
         "name": version.model.name,
-        "platform": PLATFORM,
-        "backend": "onnxruntime",
+        "platform": _platform(version),
+        "backend": "" if version.remote else "onnxruntime",
         "version_policy": {"specific": {"versions": [version.number]}},
         "max_batch_size": 0,
         "input": [_configured(input_spec(one)) for one in description.inputs],
@@ -106,6 +106,11 @@ def statistics(version: ModelVersion, loaded: LoadedModel | None) -> dict[str, A
         "memory_usage": [],
     }
     return row if loaded is None else {**row, **_measured(row, loaded)}
+
+
+def _platform(version: ModelVersion) -> str:
+    """Return what runs *version*: for one on another server, in the word of that."""
+    return version.platform if version.remote else PLATFORM
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

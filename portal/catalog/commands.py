@@ -54,7 +54,11 @@ def publish(
     """Publish an .onnx file, or a folder with a model.toml."""
     overrides = catalog.Overrides(assignments=assignments, **options)
     version, is_new = catalog.publish(
-        path, config=config(), overrides=overrides, on_guess=_tell
+        path,
+        config=config(),
+        overrides=overrides,
+        on_guess=_tell,
+        allows_remote=True,
     )
     db.session.commit()
     what = "is live" if is_new else "was published before and is live"
@@ -105,6 +109,8 @@ def show(name: str, *, as_json: bool) -> None:
             f"  {version.number:4}  {version.created_at:%Y-%m-%d %H:%M}  "
             f"{version.digest[:12]}  {version.task}  {_marks(version)}".rstrip()
         )
+        if version.remote:
+            click.echo(f"        lives on {version.remote}")
         if version.measurement:
             click.echo("\n".join(reporting.lines(version.measurement, indent=8)))
         if version.id in tallies:

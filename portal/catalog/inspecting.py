@@ -5,14 +5,17 @@ from dataclasses import replace
 
 from portal import runtime
 from portal.catalog.manifest import ManifestInvalid
+from portal.catalog.remote import Elsewhere
 from portal.catalog.source import Source
 
-MODEL = "model"
+MODEL = runtime.MODEL_ROLE
 OnGuess = Callable[[runtime.Guess], None]
 
 
 def inspect_files(
-    source: Source, on_guess: OnGuess | None = None
+    source: Source,
+    on_guess: OnGuess | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[Source, dict[str, runtime.Signature]]:
     """Return *source* with its task, and the signature of each ONNX file by role.
 
@@ -22,18 +25,22 @@ def inspect_files(
     Args:
         source: As it was read.
         on_guess: Called with the guess if the manifest names no task.
+        elsewhere: The model on another server, if it lives on one.
 
     Raises:
         ManifestInvalid: The task needs other files.
         FileRefused: naming the file that can't be served.
     """
     inspected: dict[str, runtime.Inspection] = {}
+    if elsewhere:
+        inspected[MODEL] = runtime.Inspection(elsewhere.metadata.signature)
     if source.draft.task is None:
         if MODEL in source.draft.files:
             inspected[MODEL] = _inspect(source, MODEL)
         source = _with_guess(source, inspected.get(MODEL), on_guess)
     task = runtime.find_task(source.task)
-    _check_roles(source, {*task.onnx_roles, *task.other_roles})
+    there = {MODEL} if elsewhere else set()
+    _check_roles(source, {*task.onnx_roles, *task.other_roles} - there)
     for role in task.onnx_roles:
         if role not in inspected:
             inspected[role] = _inspect(source, role)
@@ -89,6 +96,6 @@ def _check_roles(source: Source, wanted: set[str]) -> None:
         raise ManifestInvalid(
             message,
             task=source.task,
-            wanted=", ".join(sorted(wanted)),
+            wanted=", ".join(sorted(wanted)) or "none",
             came=", ".join(sorted(source.draft.files)) or "none",
         )

@@ -5,14 +5,28 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from portal.catalog.tables import Visibility
 from portal.errors import Invalid
 from portal.limits import checked_rate
-from portal.runtime import DEFAULT_MEMORY_MB, DEFAULT_TIMEOUT_S
+from portal.runtime import (
+    DEFAULT_MEMORY_MB,
+    DEFAULT_TIMEOUT_S,
+    MODEL_ROLE,
+    RemoteModel,
+    checked_url,
+)
 
 MANIFEST_NAME = "model.toml"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -73,11 +87,32 @@ class BatchingDraft(BaseModel):
     max_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 2.0
 
 
+class Remote(BaseModel):
+    """The table ``[remote]``: on which other server the model lives.
+
+    Attributes:
+        binary: Whether tensors travel as bytes; None: if the server says that it can.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, Field(max_length=500), AfterValidator(checked_url)]
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    version: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{0,64}$")] = ""
+    binary: bool | None = None
+    concurrent: Annotated[int, Field(ge=1, le=64)] = RemoteModel.concurrent
+    connect_timeout_s: Annotated[float, Field(ge=0.1, le=30)] = (
+        RemoteModel.connect_timeout_s
+    )
+    max_answer_mb: Annotated[int, Field(ge=1, le=1024)] = RemoteModel.max_answer_mb
+
+
 class Draft(BaseModel):
     """`model.toml` as written.
 
     Attributes:
         task: None: it is guessed.
+        remote: None: the model is among the files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,7 +125,8 @@ class Draft(BaseModel):
     visibility: Visibility = Visibility.PUBLIC
     card: str = ""
     labels: str = ""
-    files: dict[str, FileName]
+    files: dict[str, FileName] = Field(default_factory=dict)
+    remote: Remote | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()
     batching: BatchingDraft | None = None
@@ -106,6 +142,30 @@ class Draft(BaseModel):
             )
             raise ValueError(message)
         return value
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        if self.remote is None:
+            return self
+        if MODEL_ROLE in self.files:
+            message = (
+                "[remote] says that the model lives on another server, and [files] "
+                "names one; leave one of them out"
+            )
+            raise ValueError(message)
+        if self.limits.isolated:
+            message = (
+                "[limits] isolated is for models that run here; one on another server "
+                "has no process of its own"
+            )
+            raise ValueError(message)
+        if self.batching is not None:
+            message = (
+                "[batching] is for models that run here; one on another server joins "
+                "calls there, or not at all"
+            )
+            raise ValueError(message)
+        return self
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -140,8 +200,9 @@ def check(document: dict[str, Any]) -> Draft:
             why = "is not a key of the manifest"
         else:
             why = error["msg"].removeprefix("Value error, ").rstrip(".")
-        message = "model.toml: %(key)s: %(why)s."
-        raise ManifestInvalid(message, key=key, why=why) from None
+        where = f"{key}: " if key else ""
+        message = "model.toml: %(where)s%(why)s."
+        raise ManifestInvalid(message, where=where, why=why) from None
 
 
 def default_name(path: Path) -> str:

@@ -8,8 +8,22 @@ from portal.catalog.service import version_spec
 from portal.catalog.tables import ModelVersion, VersionMeasurement, subject
 from portal.config import Config
 from portal.db import db, exclusive, now
+from portal.errors import Invalid
 from portal.extensions import places
 from portal.runtime.made_up import made_up_inputs
+
+
+class LivesElsewhere(Invalid):
+    """The model of a version that was to be measured lives on another server."""
+
+    def __init__(self, version: ModelVersion) -> None:
+        super().__init__(
+            "Version %(number)d of %(name)s lives on %(remote)s: what it takes of "
+            "that server can't be measured here.",
+            number=version.number,
+            name=version.model.name,
+            remote=str(version.remote),
+        )
 
 
 def measure(version: ModelVersion, config: Config) -> runtime.Measurement:
@@ -19,8 +33,11 @@ def measure(version: ModelVersion, config: Config) -> runtime.Measurement:
     replaced.
 
     Raises:
+        LivesElsewhere: Its model is on another server, and takes nothing here.
         FileRefused: It could not be run; what was measured before stays.
     """
+    if version.remote is not None:
+        raise LivesElsewhere(version)
     measured = runtime.measure(
         version_spec(version, config),
         _inputs(version, config),

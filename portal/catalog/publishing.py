@@ -18,6 +18,7 @@ from portal.catalog import manifest as manifests
 from portal.catalog import store
 from portal.catalog.inspecting import OnGuess, inspect_files
 from portal.catalog.manifest import Draft, ManifestInvalid
+from portal.catalog.remote import Elsewhere, look_elsewhere
 from portal.catalog.source import Overrides, Source, read_source
 from portal.catalog.tables import Model, ModelVersion
 from portal.config import Config
@@ -44,6 +45,7 @@ def publish(
     overrides: Overrides | None = None,
     owner: User | None = None,
     on_guess: OnGuess | None = None,
+    allows_remote: bool = False,
 ) -> tuple[ModelVersion, bool]:
     """Publish an ``.onnx`` file or a folder with a `model.toml`.
 
@@ -53,29 +55,33 @@ def publish(
         overrides: What takes the place of what the manifest says.
         owner: Who sees the model when it is private.
         on_guess: Told of the guess if nothing names a task.
+        allows_remote: Whether the model may live on another server: whoever names
+            one has the portal call it, inside the owner's network.
 
     Returns:
         The version, which is live from the next commit on, and whether it is new.
 
     Raises:
-        ManifestInvalid, FileRefused, TaskRefused: saying what to change; nothing
-            is stored.
+        ManifestInvalid, FileRefused, RemoteRefused, TaskRefused: saying what to
+            change; nothing is stored.
     """
     source = read_source(path, overrides or Overrides())
-    source, signatures = inspect_files(source, on_guess)
+    elsewhere = look_elsewhere(source, config, is_allowed=allows_remote)
+    source, signatures = inspect_files(source, on_guess, elsewhere)
     settings = Settings(signatures, source.labels, source.draft.settings)
     description = runtime.describe(source.task, settings)
     examples = [_read_example(source, e, description) for e in source.draft.examples]
     paths = {role: source.path(name) for role, name in source.draft.files.items()}
-    manifest = _manifest(source, paths, [example.kept for example in examples])
+    kept = [example.kept for example in examples]
+    manifest = _manifest(source, paths, kept, elsewhere)
     checked = _Checked(source.draft, manifest, manifests.digest(manifest), signatures)
     result = None
     if not _find(source.draft.name, checked.digest):
-        spec = _spec(checked, paths, settings)
+        spec = _spec(checked, paths, settings, elsewhere)
         if examples:
-            result = _trial_run(spec, description, examples[0])
+            result = _trial_run(spec, description, examples[0], elsewhere)
         else:
-            runtime.warm_up(spec, description, name=source.draft.name)
+            _warm_up(spec, description, elsewhere)
         _store_files(source, paths, manifest, store_dir(config))
     return _make_live(checked, result=result, owner=owner)
 
@@ -120,7 +126,10 @@ def _file_entry(path: Path, value: Any) -> dict[str, Any]:  # noqa: ANN401 - pix
 
 
 def _manifest(
-    source: Source, paths: dict[str, Path], examples: list[dict[str, Any]]
+    source: Source,
+    paths: dict[str, Path],
+    examples: list[dict[str, Any]],
+    elsewhere: Elsewhere | None,
 ) -> dict[str, Any]:
     draft = source.draft
     manifest = {
@@ -138,6 +147,7 @@ def _manifest(
     }
     # Left out where there are none, so that older versions keep their digests.
     optional = {
+        "remote": elsewhere.entry if elsewhere else {},
         "settings": draft.settings,
         "limits": draft.limits.model_dump(exclude_defaults=True),
         "batching": draft.batching.model_dump() if draft.batching else {},
@@ -149,22 +159,41 @@ def _trial_run(
     spec: runtime.VersionSpec,
     description: runtime.Description,
     example: _Example,
+    elsewhere: Elsewhere | None,
 ) -> dict[str, Any]:
     """Run an example for real; its result is what a reader sees first."""
-    prediction = runtime.try_out(
-        spec,
-        example.values,
-        {parameter.name: parameter.default for parameter in description.parameters},
-        name=f"The example {example.kept['title']}",
-    )
+    parameters = {one.name: one.default for one in description.parameters}
+    name = f"The example {example.kept['title']}"
+    if elsewhere:
+        prediction = runtime.try_out_remotely(
+            spec, example.values, parameters, name=name, token=elsewhere.token
+        )
+    else:
+        prediction = runtime.try_out(spec, example.values, parameters, name=name)
     return {
         "outputs": dict(prediction.outputs),
         "timings_ms": dict(prediction.timings_ms),
     }
 
 
+def _warm_up(
+    spec: runtime.VersionSpec,
+    description: runtime.Description,
+    elsewhere: Elsewhere | None,
+) -> None:
+    """Run the version on made-up values, which it may refuse."""
+    name = spec.model_name
+    if elsewhere:
+        runtime.warm_up_remotely(spec, description, name=name, token=elsewhere.token)
+    else:
+        runtime.warm_up(spec, description, name=name)
+
+
 def _spec(
-    checked: _Checked, paths: dict[str, Path], settings: Settings
+    checked: _Checked,
+    paths: dict[str, Path],
+    settings: Settings,
+    elsewhere: Elsewhere | None,
 ) -> runtime.VersionSpec:
     return runtime.VersionSpec(
         digest=checked.digest,
@@ -177,6 +206,7 @@ def _spec(
         timeout_s=checked.draft.limits.timeout_s,
         is_isolated=checked.draft.limits.isolated,
         memory_mb=checked.draft.limits.memory_mb,
+        remote=elsewhere.model if elsewhere else None,
     )
 
 

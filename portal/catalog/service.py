@@ -150,6 +150,7 @@ def _spec(version: ModelVersion, config: Config) -> runtime.VersionSpec:
         is_isolated=version.is_isolated,
         memory_mb=version.memory_mb,
         batching=version.batching,
+        remote=version.remote,
     )
 
 

@@ -228,6 +228,17 @@ class ModelVersion(Base):
         return self.wanted_batching if trial and trial.is_on else None
 
     @property
+    def remote(self) -> runtime.RemoteModel | None:
+        """Where its model lives, if that is another server."""
+        entry = self.manifest.get("remote")
+        return remote_model(entry) if entry else None
+
+    @property
+    def platform(self) -> str:
+        """What runs it on that server, in its own word; empty: unsaid, or here."""
+        return str(self.manifest.get("remote", {}).get("platform", ""))
+
+    @property
     def _limits(self) -> dict[str, Any]:
         """The table ``[limits]``, which most manifests lack."""
         limits: dict[str, Any] = self.manifest.get("limits", {})
@@ -293,6 +304,14 @@ class VersionTiming(Base):
     starts_at: Mapped[datetime] = mapped_column(primary_key=True, index=True)
     holder: Mapped[str] = mapped_column(String(16), primary_key=True)
     tally: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+def remote_model(entry: dict[str, Any]) -> runtime.RemoteModel:
+    """Return where the model lives that the table ``remote`` of a manifest tells of."""
+    described = {"platform", "signature"}
+    return runtime.RemoteModel(
+        **{key: value for key, value in entry.items() if key not in described}
+    )
 
 
 def subject(name: str) -> str:

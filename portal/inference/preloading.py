@@ -56,8 +56,9 @@ def _most_called() -> list[Model]:
     models = [
         model
         for model in callable_models
-        # A version with a process of its own has nothing that workers could share.
-        if model.id in calls and not model.live.is_isolated
+        # Neither a version with a process of its own, nor one on another server, has
+        # anything that workers could share.
+        if model.id in calls and not (model.live.is_isolated or model.live.remote)
     ]
     return sorted(models, key=lambda model: -calls[model.id])
 

@@ -26,11 +26,13 @@ def serving_version(model: Model) -> ModelVersion:
         if model.previous is None:
             raise
         answering = pool.get(catalog.version_spec(model.previous, config()))
-    if answering.spec.digest == live.digest:
-        catalog.note_recovery(live)
-        return live
+    is_live = answering.spec.digest == live.digest
     if pool.failure(spec) is not None:
         catalog.note_failure(live)
+    elif is_live:
+        catalog.note_recovery(live)
+    if is_live:
+        return live
     return next(v for v in model.versions if v.digest == answering.spec.digest)
 
 

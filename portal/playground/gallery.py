@@ -50,7 +50,9 @@ def card(model: Model) -> Card:
 
 def is_online(version: ModelVersion) -> bool:
     """Whether *version* answers, or another one in its place."""
-    if version.failed_at is not None and version.model.previous is None:
+    # None answers in the place of a version whose server is away.
+    is_alone = version.model.previous is None or version.remote is not None
+    if version.failed_at is not None and is_alone:
         return False
     spec = catalog.version_spec(version, config())
     return all(path.is_file() for path in spec.files.values())

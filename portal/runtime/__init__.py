@@ -57,10 +57,16 @@ from portal.runtime.tasks import (
     task_names,
 )
 from portal.runtime.tensor_value import TensorValue
-from portal.runtime.trial import try_out, warm_up
+from portal.runtime.trial import (
+    try_out,
+    try_out_remotely,
+    warm_up,
+    warm_up_remotely,
+)
 from portal.runtime.version_spec import (
     DEFAULT_MEMORY_MB,
     DEFAULT_TIMEOUT_S,
+    MODEL_ROLE,
     VersionSpec,
 )
 
@@ -69,6 +75,7 @@ __all__ = [
     "DEFAULT_MEMORY_MB",
     "DEFAULT_TIMEOUT_S",
     "LABELLED",
+    "MODEL_ROLE",
     "PICTURE",
     "PORTAL_CPU_MS",
     "PROVIDER_NAMES",
@@ -124,6 +131,8 @@ __all__ = [
     "return_freed_memory",
     "task_names",
     "try_out",
+    "try_out_remotely",
     "usable_providers",
     "warm_up",
+    "warm_up_remotely",
 ]

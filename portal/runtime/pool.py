@@ -138,6 +138,13 @@ class ModelPool:
             return failure.error
         return loaded.trouble if loaded else None
 
+    def is_ready(self, spec: VersionSpec) -> bool:
+        """Whether *spec* could be called now; asks the server that it lives on."""
+        try:
+            return self.get(spec).is_ready()
+        except Unavailable:
+            return False
+
     def is_loaded(self, digest: str) -> bool:
         """Whether the version with *digest* is in memory."""
         return digest in self._loaded

@@ -1,4 +1,7 @@
-"""Runs a version once, for real, before it is published: in a child with limits."""
+"""Runs a version once, for real, before it is published: in a child with limits.
+
+One on another server runs there, so the child would spare this process nothing.
+"""
 
 import pickle
 import sys
@@ -8,12 +11,18 @@ from typing import Any
 
 import orjson
 
-from portal.errors import Invalid, PortalError, Unavailable
+from portal.errors import Invalid, PortalError, TimedOut, Unavailable
 from portal.runtime.declaration import Description
 from portal.runtime.failures import ModelFailed
 from portal.runtime.loaded_model import LoadedModel, Prediction
 from portal.runtime.made_up import made_up_inputs
-from portal.runtime.sandbox import MEMORY_LIMIT_BYTES, limit_resources, run_apart
+from portal.runtime.remote.failures import RemoteBroke
+from portal.runtime.sandbox import (
+    MEMORY_LIMIT_BYTES,
+    FileRefused,
+    limit_resources,
+    run_apart,
+)
 from portal.runtime.version_spec import VersionSpec
 
 
@@ -63,6 +72,49 @@ def reason(refusal: PortalError) -> str:
     # What hinders loading is for the owner, who is told just now.
     is_shown = isinstance(cause, PortalError) and isinstance(refusal, Unavailable)
     return str(cause if is_shown else refusal)
+
+
+def try_out_remotely(
+    spec: VersionSpec,
+    inputs: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    *,
+    name: str,
+    token: str,
+) -> Prediction:
+    """Return the prediction of *spec*, as `try_out` does, of the server it lives on.
+
+    Raises:
+        FileRefused: There was none; the sentence says what the server said.
+    """
+    model = LoadedModel(spec, remote_token=token)
+    try:
+        prediction = model.predict(inputs, parameters)
+    except (Invalid, TimedOut, Unavailable) as refusal:
+        message = "%(name)s could not be run on %(url)s: %(why)s"
+        why = getattr(refusal, "reason", str(refusal))
+        url = spec.remote.url if spec.remote else ""
+        raise FileRefused(message, name=name, url=url, why=why) from refusal
+    # As the child's would come: nothing but what JSON has.
+    outputs = orjson.loads(orjson.dumps(dict(prediction.outputs)))
+    return Prediction(outputs, prediction.timings_ms)
+
+
+def warm_up_remotely(
+    spec: VersionSpec, description: Description, *, name: str, token: str
+) -> None:
+    """Run *spec* on made-up values, as `warm_up` does, on the server it lives on.
+
+    Raises:
+        FileRefused: There was no answer, or one that can't be used.
+    """
+    parameters = {one.name: one.default for one in description.parameters}
+    values = made_up_inputs(description)
+    try:
+        try_out_remotely(spec, values, parameters, name=name, token=token)
+    except FileRefused as refusal:
+        if not isinstance(refusal.__cause__, Invalid | RemoteBroke | ModelFailed):
+            raise
 
 
 def _run(

@@ -12,6 +12,7 @@ from portal.runtime.tasks.base import Settings
 
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_MEMORY_MB = 4096
+MODEL_ROLE = "model"  # of the only graph that most tasks have
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from portal.runtime import (
 from portal.runtime.deadline import Deadline, RunTimedOut
 from portal.runtime.remote.failures import (
     RemoteAway,
+    RemoteBroke,
     RemoteBusy,
     RemoteFailed,
     RemoteInvalid,
@@ -340,7 +341,7 @@ def test_a_huge_answer_is_not_read(server, behave):
         ("404 What", RemoteMisses, 503),
         ("413 Large", RemoteInvalid, 422),
         ("429 Often", RemoteBusy, 503),
-        ("500 Oops", RemoteFailed, 503),
+        ("500 Oops", RemoteBroke, 503),
         ("502 Gone", RemoteAway, 503),
         ("503 Full", RemoteBusy, 503),
         ("504 Late", RemoteTimedOut, 504),

@@ -14,9 +14,7 @@ from portal.runtime.backends.steps import run_steps
 from portal.runtime.deadline import Deadline
 from portal.runtime.remote import RemoteModel, RemoteSession
 from portal.runtime.tasks import find_task
-from portal.runtime.version_spec import VersionSpec
-
-MODEL = "model"
+from portal.runtime.version_spec import MODEL_ROLE, VersionSpec
 
 
 class OpenInference:
@@ -32,11 +30,11 @@ class OpenInference:
 
     def __init__(self, spec: VersionSpec, remote: RemoteModel, *, token: str) -> None:
         self._session = RemoteSession(
-            remote, spec.signatures[MODEL], token=token, model_name=spec.model_name
+            remote, spec.signatures[MODEL_ROLE], token=token, model_name=spec.model_name
         )
         try:
             files = {role: path.read_bytes() for role, path in spec.files.items()}
-            sessions: Mapping[str, Any] = {MODEL: self._session}
+            sessions: Mapping[str, Any] = {MODEL_ROLE: self._session}
             self.task = find_task(spec.task)(spec.settings, sessions, files)
             self.memory_bytes = spec.file_bytes
         except Exception as error:

@@ -20,6 +20,10 @@ class RemoteFailed(Unavailable):
         self.reason = reason
 
 
+class RemoteBroke(RemoteFailed):
+    """The other server says that the model failed."""
+
+
 class RemoteAway(RemoteFailed):
     """The other server can't be reached, or broke off."""
 

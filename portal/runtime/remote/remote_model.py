@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 PORTS = {"http": 80, "https": 443}
-DEFAULT_CONCURRENT = 4
-DEFAULT_CONNECT_TIMEOUT_S = 2.0
-DEFAULT_MAX_ANSWER_MB = 64
 
 
 @dataclass(frozen=True)
@@ -27,9 +24,14 @@ class RemoteModel:
     model: str
     version: str = ""
     is_binary: bool = False
-    concurrent: int = DEFAULT_CONCURRENT
-    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
-    max_answer_mb: int = DEFAULT_MAX_ANSWER_MB
+    concurrent: int = 4
+    connect_timeout_s: float = 2.0
+    max_answer_mb: int = 64
+
+    def __str__(self) -> str:
+        """Return where it lives, as people read it."""
+        version = f", version {self.version}" if self.version else ""
+        return f"{self.url}: {self.model}{version}"
 
     @property
     def scheme(self) -> str:

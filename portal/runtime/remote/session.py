@@ -12,6 +12,7 @@ from portal.runtime.remote.circuit import Circuit
 from portal.runtime.remote.connection import Answer, Connection
 from portal.runtime.remote.failures import (
     RemoteAway,
+    RemoteBroke,
     RemoteBusy,
     RemoteFailed,
     RemoteInvalid,
@@ -119,7 +120,7 @@ class RemoteSession:
             case status if status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise RemoteMisses(reason)
             case _:
-                raise RemoteFailed(reason)
+                raise RemoteBroke(reason)
 
     def _note(self, failure: RemoteFailed | RemoteInvalid | TimedOut) -> None:
         reason = getattr(failure, "reason", str(failure))
