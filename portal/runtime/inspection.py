@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from portal.runtime.sandbox import limit_resources, run_apart
+from portal.runtime.sandbox import limit_resources, open_report, run_apart
 from portal.runtime.signature import DTYPES, Signature, TensorSpec
 
 STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
@@ -138,7 +138,8 @@ def _spec(tensor: Any) -> TensorSpec:  # noqa: ANN401 - onnxruntime's NodeArg
 def main() -> None:
     """Print what is known of the file that the command line names."""
     limit_resources()
-    json.dump(_look_at(Path(sys.argv[1])), sys.stdout)
+    with open_report() as report:
+        report.write(json.dumps(_look_at(Path(sys.argv[1]))).encode())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,12 @@ from portal.runtime.measurement import (
 )
 from portal.runtime.memory import resident_bytes, return_freed_memory
 from portal.runtime.providers import CPU
-from portal.runtime.sandbox import MEMORY_LIMIT_BYTES, limit_resources, run_apart
+from portal.runtime.sandbox import (
+    MEMORY_LIMIT_BYTES,
+    limit_resources,
+    open_report,
+    run_apart,
+)
 from portal.runtime.scheduler import CORES, PLACES
 from portal.runtime.statistics import Statistics
 from portal.runtime.trial import reason
@@ -88,23 +93,27 @@ def measure(
 
 def main() -> None:
     """Print the measurement that standard input asks for."""
+    with open_report() as file:
+        file.write(orjson.dumps(_report()))
+
+
+def _report() -> dict[str, Any]:
     order = pickle.load(sys.stdin.buffer)  # noqa: S301 - see above
     spec, values, surroundings, is_made_up, batching = order
     _limit_resources(spec, surroundings)
     return_freed_memory()
     try:
         measured = _measure(spec, values, surroundings, batching, is_made_up=is_made_up)
-        report = measured.to_json()
+        return measured.to_json()
     except (Invalid, ModelFailed) as refusal:
         why = reason(refusal)
         if is_made_up:
             why = f"it refuses made-up values; give it an example ({why})"
-        report = {"refusal": f"could not be run: {why}"}
+        return {"refusal": f"could not be run: {why}"}
     except PortalError as refusal:
-        report = {"refusal": f"could not be run: {reason(refusal)}"}
+        return {"refusal": f"could not be run: {reason(refusal)}"}
     except MemoryError:
-        report = {"refusal": "could not be run: it needs too much memory."}
-    sys.stdout.buffer.write(orjson.dumps(report))
+        return {"refusal": "could not be run: it needs too much memory."}
 
 
 def _limit_resources(spec: VersionSpec, surroundings: Surroundings) -> None:

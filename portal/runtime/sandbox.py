@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from portal.errors import Invalid
 
@@ -32,7 +32,8 @@ def run_apart(
     """Run *module* and return the JSON document that it prints.
 
     Args:
-        module: Its dotted name; it calls `limit_resources` first.
+        module: Its dotted name; it calls `limit_resources` first, and writes to
+            `open_report`.
         arguments: Its command line.
         name: What sentences call the file.
         stdin: What it reads.
@@ -80,6 +81,17 @@ def environment() -> dict[str, str]:
     """
     modules = os.pathsep.join([str(ROOT), *(path for path in sys.path if path)])
     return {"PYTHONPATH": modules, "PATH": os.defpath}
+
+
+def open_report() -> BinaryIO:
+    """Return where a child writes its document.
+
+    From now on what anything else prints, such as a line of the log or a word of
+    native code, goes to standard error.
+    """
+    report = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return report
 
 
 def limit_resources(memory_bytes: int = MEMORY_LIMIT_BYTES) -> None:

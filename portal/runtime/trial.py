@@ -21,6 +21,7 @@ from portal.runtime.sandbox import (
     MEMORY_LIMIT_BYTES,
     FileRefused,
     limit_resources,
+    open_report,
     run_apart,
 )
 from portal.runtime.version_spec import VersionSpec
@@ -132,18 +133,22 @@ def _run(
 def main() -> None:
     """Print the prediction that standard input asks for."""
     limit_resources()
+    with open_report() as file:
+        file.write(orjson.dumps(_report()))
+
+
+def _report() -> dict[str, Any]:
     spec, values, is_made_up = pickle.load(sys.stdin.buffer)  # noqa: S301 - see above
     if spec.is_isolated:
         # This process is the version's own, with the memory that it will have.
         limit_resources(min(spec.memory_mb * 2**20, MEMORY_LIMIT_BYTES))
         spec = replace(spec, is_isolated=False)
     try:
-        report = _predict(spec, *values, is_made_up=is_made_up)
+        return _predict(spec, *values, is_made_up=is_made_up)
     except PortalError as refusal:
-        report = {"refusal": f"could not be run: {reason(refusal)}"}
+        return {"refusal": f"could not be run: {reason(refusal)}"}
     except MemoryError:
-        report = {"refusal": "could not be run: it needs too much memory."}
-    sys.stdout.buffer.write(orjson.dumps(report))
+        return {"refusal": "could not be run: it needs too much memory."}
 
 
 def _predict(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from portal.runtime import LoadedModel, TaskRefused
+from portal.runtime import FileRefused, LoadedModel, TaskRefused, try_out
 from portal.runtime.failures import ModelFailed, OutOfMemory
 from tests import onnx_files
 
@@ -45,6 +45,23 @@ def test_a_step_that_breaks_is_unavailable_and_logged(tmp_path, monkeypatch):
     assert [line["event"] for line in logs] == ["model.failed"]
     assert isinstance(failed.value.__cause__, ZeroDivisionError)
     assert loaded.statistics.read().failures == 1
+
+
+def test_what_a_child_logs_does_not_spoil_its_report(tmp_path):
+    content = onnx_files.mean_colour()
+    spec = onnx_files.version(
+        tmp_path / "x.onnx",
+        content,
+        task="image-classification",
+        labels=("red", "green", "blue"),
+        options={"size": [8, 8]},
+    )
+
+    # Without its picture the task breaks, which is logged.
+    with pytest.raises(FileRefused) as refused:
+        try_out(spec, {}, {}, name="The example Red")
+
+    assert str(refused.value) == ("The example Red could not be run: KeyError: 'image'")
 
 
 @pytest.mark.parametrize(
