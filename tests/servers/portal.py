@@ -74,6 +74,13 @@ class Portal(Server):
         portal._is_prepared = is_prepared
         return portal
 
+    @classmethod
+    def bare(cls, **settings: str) -> Self:
+        """Make one of gunicorn and the worker on a data folder that has its models."""
+        portal = cls(settings, is_embedded=False)
+        portal._is_prepared = True
+        return portal
+
     @property
     def exit_code(self) -> int | None:
         """The exit code of the web process; None while it runs."""

@@ -1,7 +1,8 @@
 """Spares callers, and the other server, the wait for what was away a moment ago.
 
 After a few failures in a row calls are refused at once for a second. Then one call
-asks the server whether the model is ready; if it isn't, the next pause is longer.
+asks the server whether the model is ready; if it isn't, there is another pause. The
+pauses don't grow: what is back is called again within two seconds.
 """
 
 import random
@@ -13,8 +14,7 @@ from time import monotonic
 from portal.runtime.remote.failures import RemoteAway
 
 MAX_FAILURES = 3  # in a row
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 30.0
+PAUSE_S = 1.0
 
 
 class Circuit:
@@ -24,7 +24,6 @@ class Circuit:
         self._lock = threading.Lock()
         self._failures = 0
         self._reason = ""
-        self._pause_s = FIRST_PAUSE_S
         self._closed_until = 0.0
         self._is_asking = False
 
@@ -70,9 +69,7 @@ class Circuit:
                 if found:
                     # One more failure, and there is a pause again.
                     self._failures = MAX_FAILURES - 1
-                    self._pause_s = FIRST_PAUSE_S
                 else:
-                    self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
                     self._pause()
         if not found:
             with self._lock:
@@ -82,7 +79,6 @@ class Circuit:
         """Note that the server answered."""
         with self._lock:
             self._failures = 0
-            self._pause_s = FIRST_PAUSE_S
             self._closed_until = 0.0
 
     def failed(self, reason: str) -> None:
@@ -95,7 +91,7 @@ class Circuit:
 
     def _pause(self) -> None:
         # Spread, so that not all processes ask at once.
-        self._closed_until = monotonic() + self._pause_s * random.uniform(1, 1.25)  # noqa: S311 - spreads, hides nothing
+        self._closed_until = monotonic() + PAUSE_S * random.uniform(1, 1.25)  # noqa: S311 - spreads, hides nothing
 
     def _refusal(self) -> RemoteAway:
         left_s = ceil(self._closed_until - monotonic())
