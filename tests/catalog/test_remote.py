@@ -164,9 +164,6 @@ def test_the_command_publishes_and_shows_where_it_lives(app, runner, folder, ser
     assert f"lives on {url.lower()}: m" in shown
 
 
-# What is refused
-
-
 def test_a_remote_version_is_not_measured(app, client, runner, folder, server):
     set_url = ("--set", f"remote.url={server.url}")
     published = runner.invoke(args=["models", "publish", str(folder), *set_url])
@@ -186,6 +183,9 @@ def test_a_remote_version_is_not_measured(app, client, runner, folder, server):
     page = client.get("/admin/models/far").text
     assert "is on another server, so it takes nothing here" in page
     assert "flask models measure" not in page
+
+
+# What is refused
 
 
 @pytest.mark.parametrize(
