@@ -23,6 +23,8 @@ from portal.web.pagination import Page
 # English phrases that the templates translate, by kind of message.
 KINDS = {
     "already-registered": "Known address",
+    "key-expires": "Key about to expire",
+    "key-leaked": "Key seen in public",
     "password-changed": "Password changed",
     "quota-nearly-used": "Month nearly used",
     "quota-used-up": "Month used up",

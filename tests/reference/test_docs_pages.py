@@ -85,7 +85,8 @@ def test_the_first_call_shows_three_ways_and_three_languages(client):
 
     texts = "\n".join(text for _, text in blocks)
     assert {language for language, _ in blocks} == {
-        *("shell", "python", "javascript", "json")
+        *("shell", "python", "javascript", "json"),
+        "toml",  # gitleaks' rule
     }
     assert "-F image=@receipt.png" in texts
     assert "--data-binary @receipt.png" in texts
