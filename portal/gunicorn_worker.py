@@ -30,7 +30,7 @@ HEAD_DEADLINE_S = 10.0
 LINGER_THREADS = 4
 MAX_LINGERING = 64
 STAY_MS = 1
-LEAVE_TO_OTHERS_S = 0.005
+LEAVE_TO_OTHERS_S = 0.005  # with a connection per thread; the more, the longer
 
 
 class _Lingerer:
@@ -135,8 +135,6 @@ class Worker(ThreadWorker):
         """Whether the next request is there, for the thread that just answered."""
         if not self.alive or self._in_hand > self.cfg.threads or conn.is_http2:
             return False
-        if conn.parser.unreader.buf.getvalue():
-            return True
         poll = select.poll()
         poll.register(conn.sock, select.POLLIN)
         return bool(poll.poll(STAY_MS))
@@ -145,7 +143,8 @@ class Worker(ThreadWorker):
         """Accept a connection; leave the next to others if every thread is busy."""
         super().accept(listener)
         if self.alive and self._in_hand >= self.cfg.threads:
-            self._accepts_at = time.monotonic() + LEAVE_TO_OTHERS_S
+            load = self._in_hand / self.cfg.threads
+            self._accepts_at = time.monotonic() + LEAVE_TO_OTHERS_S * load
             self.set_accept_enabled(False)
 
     def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
@@ -159,7 +158,8 @@ class Worker(ThreadWorker):
         """Before the end take what waits, and refuse what comes later.
 
         gunicorn listens on while it finishes its requests: what connects then waits
-        in vain. Refused, a proxy asks another portal at once.
+        in vain. Refused, a proxy asks another portal at once. And a busy worker
+        accepts again only when its connections were left to others for a while.
         """
         is_busy = self._in_hand >= self.cfg.threads
         if enabled and is_busy and time.monotonic() < self._accepts_at:

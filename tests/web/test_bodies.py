@@ -13,8 +13,7 @@ import requests
 
 from portal.errors import RequestTimedOut
 from portal.web.body import REFUSAL, BodyReader
-from tests.servers import free_port
-from tests.servers._process import ROOT, ChildProcess
+from tests.web.small_server import serving
 
 MB = 1024 * 1024
 IRIS = "/api/v1/models/iris/predict"
@@ -272,28 +271,9 @@ def test_clients_that_keep_a_closed_connection_do_not_stop_the_others(portal):
 @pytest.fixture(scope="module")
 def echo_port(tmp_path_factory):
     """Return the port of a gunicorn whose bodies have a second to arrive."""
-    port = free_port()
-    python = ROOT / ".venv/bin/python"
-    server = ChildProcess(
-        [
-            *(python if python.exists() else "python", "-m", "gunicorn"),
-            # Not gunicorn.conf.py, which the portal alone can use.
-            *("-c", "python:tests.web.echo"),
-            *("-k", "portal.gunicorn_worker.Worker", "--threads", "2"),
-            *("-b", f"127.0.0.1:{port}", "--no-control-socket", "tests.web.echo:app"),
-        ],
-        log=tmp_path_factory.mktemp("echo") / "log",
-    )
-
-    def answers():
-        try:
-            return requests.get(f"http://127.0.0.1:{port}/", timeout=1).ok
-        except requests.ConnectionError:
-            return False
-
-    server.wait_until(answers, timeout_s=20)
-    yield port
-    server.stop()
+    folder = tmp_path_factory.mktemp("echo")
+    with serving("tests.web.echo", folder, "--threads", "2") as port:
+        yield port
 
 
 def drip(connection, request, pause_s):
