@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -66,7 +65,6 @@ def secret(portal):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
 @pytest.mark.parametrize(
     ("name", "output"),
     [("iris", "setosa"), ("ocr", "HARBOUR BAKERY"), ("file-type", "python")],

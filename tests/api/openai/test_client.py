@@ -4,7 +4,6 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -113,7 +112,6 @@ def test_the_client_lists_the_models(client_of_portal):
     assert datetime.fromtimestamp(listed[0].created, UTC).date() <= now().date()
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
 def test_the_calls_in_the_docs_run_as_they_stand(portal, secret):
     page = requests.get(f"{portal.base_url}/docs/models/words", timeout=10).text
     program, command = map(html.unescape, CODE.findall(page))
