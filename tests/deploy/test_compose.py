@@ -142,6 +142,7 @@ def test_the_portals_start_with_these_settings_and_the_secrets(secrets, tmp_path
         path = str(value).replace("/run/secrets", str(secrets))
         environment[setting] = path if setting.endswith("_FILE") else resolved(value)
     environment["PORTAL_BASE_URL"] = "https://portal.example.org"
+    (secrets / "remote_tokens").write_text("triton:8000=s3cret\n")
 
     config = make_config(tmp_path, **{"PORTAL_SECRET_KEY": "", **environment})
 
@@ -151,6 +152,7 @@ def test_the_portals_start_with_these_settings_and_the_secrets(secrets, tmp_path
     assert config.secret_key == ((secrets / "secret_key").read_text(),)
     assert (config.trusted_proxies, config.workers) == (1, 2)
     assert (config.smtp_urls, config.max_upload_mb) == ((), 10)
+    assert config.token_by_server == {"triton:8000": "s3cret"}
 
 
 def test_every_secret_is_listed_used_and_made(secrets):
