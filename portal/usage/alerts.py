@@ -1,8 +1,8 @@
-"""Mails that a user's month is nearly or wholly used, each once."""
+"""Mails that a user's month is nearly or wholly used, each once under one plan."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Double, and_, cast, or_, select, update
+from sqlalchemy import ColumnElement, Double, and_, case, cast, or_, select, update
 
 from portal.accounts import User
 from portal.db import db, now
@@ -21,13 +21,15 @@ class _Due:
     """Whom to mail.
 
     Attributes:
-        percent: The mark that is passed.
+        percent: The mark that is passed; 0: none.
+        told_percent: The mark that the user was told of.
         used, limit: Of what passed it: predictions, or else compute seconds.
     """
 
     user_id: int
     email: str
     percent: int
+    told_percent: int
     used: int
     limit: int
     is_computing: bool
@@ -37,7 +39,8 @@ def alert() -> int:
     """Mail those whose month is nearly or wholly used and who weren't told; commits.
 
     Whoever passes both at once is told of the second only. That they were told is
-    noted in the transaction of the message, where nobody else had noted it.
+    noted in the transaction of the message, where nobody else had noted it. A month
+    of which less is used, since the plan gives more now, is told of anew.
 
     Returns:
         How many.
@@ -48,17 +51,17 @@ def alert() -> int:
 
 
 def _untold(month: str) -> list[_Due]:
-    alerted = MonthlyUse.alerted_percent
-    is_due = [
-        and_(_reaches(percent), alerted < percent)
-        for percent in (NEARLY_PERCENT, ALL_PERCENT)
-    ]
+    percent = case(
+        (_reaches(ALL_PERCENT), ALL_PERCENT),
+        (_reaches(NEARLY_PERCENT), NEARLY_PERCENT),
+        else_=0,
+    )
     # In the order that counting locks months in.
     query = (
-        select(MonthlyUse, User.email, Plan)
+        select(MonthlyUse, User.email, Plan, percent)
         .join(User, User.id == MonthlyUse.user_id)
         .join(User.plan)
-        .where(MonthlyUse.month == month, or_(*is_due))
+        .where(MonthlyUse.month == month, MonthlyUse.alerted_percent != percent)
         .where(User.suspended_at.is_(None), User.verified_at.is_not(None))
         .order_by(MonthlyUse.user_id)
         .limit(AT_ONCE)
@@ -78,19 +81,21 @@ def _reaches(percent: int) -> ColumnElement[bool]:
     )
 
 
-def _due(month: MonthlyUse, email: str, plan: Plan) -> _Due:
+def _due(month: MonthlyUse, email: str, plan: Plan, percent: int) -> _Due:
     """Return what to tell: of the fuller one, if both are due."""
     limit, limit_s = plan.monthly_predictions, plan.monthly_compute_s
     used_s = month.compute_ms / 1000
     share = month.used / limit if limit else 0.0
-    share_s = used_s / limit_s if limit_s else 0.0
-    is_computing = share_s > share
-    percent = ALL_PERCENT if max(share, share_s) >= 1 else NEARLY_PERCENT
-    if is_computing:
-        return _Due(
-            month.user_id, email, percent, int(used_s), limit_s, is_computing=True
-        )
-    return _Due(month.user_id, email, percent, month.used, limit, is_computing=False)
+    is_computing = limit_s > 0 and used_s / limit_s > share
+    return _Due(
+        month.user_id,
+        email,
+        percent,
+        month.alerted_percent,
+        int(used_s) if is_computing else month.used,
+        limit_s if is_computing else limit,
+        is_computing,
+    )
 
 
 def _alert(due: _Due) -> bool:
@@ -100,12 +105,12 @@ def _alert(due: _Due) -> bool:
         .where(
             MonthlyUse.user_id == due.user_id,
             MonthlyUse.month == months.month_of(at),
-            MonthlyUse.alerted_percent < due.percent,
+            MonthlyUse.alerted_percent == due.told_percent,
         )
         .values(alerted_percent=due.percent)
         .returning(MonthlyUse.user_id)
     )
-    if noted is None:
+    if noted is None or due.percent < due.told_percent:
         return False
     link, begins = f"{config().base_url}/usage", months.next_month(at)
     if due.percent == ALL_PERCENT:

@@ -61,7 +61,8 @@ class MonthlyUse(Base):
         used: Answered predictions.
         reserved: Units that processes hold to answer with; none is used twice.
         compute_ms: Computing time.
-        alerted_percent: How much of a quota of the plan the user was told is used.
+        alerted_percent: How much of a quota of the plan the user was told is used:
+            0, 80 or 100; less again once the plan gives more.
     """
 
     __tablename__ = "monthly_use"

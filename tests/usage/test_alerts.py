@@ -121,6 +121,30 @@ def test_the_plan_of_the_user_says_how_much_there_is(user, limit, nearly):
     assert told == [0, 1, 1, 2]
 
 
+def test_a_plan_that_gives_more_is_told_of_anew(user):
+    told = []
+    use_quota(user.id, 10_000)
+    usage.alert()
+    plan = plans.create("larger", {"monthly_predictions": 100_000})
+    accounts.assign_plan(user, plan)
+    for used in (10_001, 80_000, 80_001, 100_000):
+        use(user, used)
+        told.append(kinds()[1:])
+
+    nearly, both = ["quota-nearly-used"], ["quota-nearly-used", "quota-used-up"]
+    assert told == [[], nearly, nearly, both]
+
+
+def test_a_mark_that_is_passed_under_the_next_plan_too_is_not_told_again(user):
+    use_quota(user.id, 10_000)
+    usage.alert()
+    accounts.assign_plan(user, plans.create("more", {"monthly_predictions": 12_000}))
+    use(user, 10_001)
+    use(user, 12_000)
+
+    assert kinds() == ["quota-used-up"] * 2
+
+
 def test_a_plan_without_predictions_is_not_told_of(user):
     plan = plans.create("none", {"monthly_predictions": 0})
     accounts.assign_plan(user, plan)
