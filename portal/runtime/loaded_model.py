@@ -72,9 +72,10 @@ class LoadedModel:
         providers: tuple[str, ...] = (CPU,),
         lane: Lane | None = None,
         remote_token: str = "",
+        statistics: Statistics | None = None,
     ) -> None:
         self.spec = spec
-        self.statistics = Statistics()
+        self.statistics = statistics or Statistics()
         self.lane = lane or lane_for(spec, Scheduler())
         began = time.perf_counter()
         self.backend = _open(spec, inference_threads, providers, remote_token)

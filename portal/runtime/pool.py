@@ -22,6 +22,7 @@ from portal.runtime.loaded_model import LoadedModel, lane_for, lane_key
 from portal.runtime.memory import machine_bytes
 from portal.runtime.providers import usable
 from portal.runtime.scheduler import Lane, Scheduler
+from portal.runtime.statistics import Statistics
 from portal.runtime.version_spec import VersionSpec
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,8 @@ class ModelPool:
         self._lock = threading.Lock()
         self._remote_tokens = remote_tokens or {}
         self._lanes: dict[Hashable, Lane] = {}
+        # By digest; what is loaded again goes on counting.
+        self._statistics: dict[str, Statistics] = {}
         self._loading: dict[str, threading.Lock] = {}
         self._failures: dict[str, _Failure] = {}
         # By digest, the least recently used first, with when that was.
@@ -205,6 +208,7 @@ class ModelPool:
                 providers=self.providers,
                 lane=self._lane(spec),
                 remote_token=self._remote_token(spec),
+                statistics=self._statistics.setdefault(spec.digest, Statistics()),
             )
         except Unavailable as error:
             with self._lock:

@@ -1,4 +1,4 @@
-"""What a loaded version has done in this process: how often, and how long it took."""
+"""What a version has done in this process: how often, and how long it took."""
 
 import threading
 import time
@@ -102,7 +102,7 @@ class Tally:
 
 
 class Statistics:
-    """Counts the runs of one loaded version, from any thread."""
+    """Counts the runs of one version, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -60,6 +60,16 @@ def test_a_version_is_loaded_once_however_many_ask(tmp_path, pool):
     assert first_value(answers[0]) == 2.0
 
 
+def test_a_version_that_is_loaded_again_goes_on_counting(tmp_path, pool):
+    spec = onnx_files.version(tmp_path / "adder.onnx", onnx_files.adder())
+    first_value(pool.get(spec))
+    pool.unload(spec.digest)
+
+    first_value(pool.get(spec))
+
+    assert pool.get(spec).statistics.read().successes == 2
+
+
 def test_one_loaded_model_serves_many_threads(tmp_path, pool):
     spec = onnx_files.version(tmp_path / "adder.onnx", onnx_files.adder())
     loaded = pool.get(spec)
