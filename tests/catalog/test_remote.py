@@ -94,6 +94,16 @@ def test_a_folder_without_a_model_is_published_and_answers(publish, folder, serv
     assert sent["authorization"] == f"Bearer {TOKEN}"
 
 
+def test_a_token_for_another_port_is_not_sent(app, folder, server, tmp_path):
+    host, _, port = server.authority.rpartition(":")
+    tokens = f"{host}:{int(port) - 1}={TOKEN}"
+    config = make_config(tmp_path, PORTAL_REMOTE_TOKENS=tokens)
+
+    catalog.publish(folder, config=config, allows_remote=True)
+
+    assert ["authorization" in one.headers for one in server.requests] == [False]
+
+
 def test_the_token_is_kept_nowhere(publish, folder, runner):
     version = publish(folder)
 
