@@ -191,9 +191,12 @@ def test_a_server_that_is_not_there_is_told_so_in_a_sentence():
     assert "Connection refused" in refused.value.reason
 
 
-def test_an_answer_that_breaks_off_is_not_asked_for_again(server):
+@pytest.mark.parametrize(
+    "begun", [b"HT", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"]
+)
+def test_an_answer_that_breaks_off_is_not_asked_for_again(server, begun):
     def break_off(connection, _):
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+        connection.sendall(begun)
         close(connection)
 
     server.behave = break_off
@@ -376,6 +379,27 @@ def test_what_the_server_says_is_told_to_the_owner_only(server, status, kind, co
     assert f"answered {status[:3]}" in logged[0]["why"]
     if kind is RemoteBusy:
         assert refused.value.headers == {"Retry-After": "7"}
+
+
+# The last one lies where what is shown ends.
+@pytest.mark.parametrize("before", ["", "Bearer ", "." * 495])
+def test_a_token_that_the_server_repeats_is_in_no_log(server, before):
+    server.behave = answer_with(f"{before}a-secret, no", "401 Who")
+
+    with capture_logs() as logged, pytest.raises(RemoteMisses) as refused:
+        run(load(server, token="a-secret"))
+
+    assert "a-s" not in f"{logged} {refused.value.reason}"
+    assert f"answered 401: {before}…" in refused.value.reason
+
+
+def test_without_a_token_nothing_is_left_out_of_what_the_server_says(server):
+    server.behave = answer_with("no", "401 Who")
+
+    with pytest.raises(RemoteMisses) as refused:
+        run(load(server))
+
+    assert refused.value.reason == "answered 401: no"
 
 
 def test_a_refusal_by_a_server_that_lost_the_model_is_not_the_callers_fault(server):

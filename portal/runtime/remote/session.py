@@ -50,6 +50,7 @@ class RemoteSession:
         self._remote = remote
         self._signature = signature
         self._model_name = model_name
+        self._token = token
         self._connection = Connection(remote, token)
         self.circuit = Circuit()
 
@@ -99,11 +100,14 @@ class RemoteSession:
 
     def _check(self, answer: Answer, deadline: Deadline) -> None:
         """Refuse what is no prediction, by its status."""
-        said = answer.content[:SHOWN_CHARS].decode(errors="replace")
-        reason = f"answered {answer.status}: {said}"
+        if answer.status == HTTPStatus.OK:
+            return
+        said = answer.content.decode(errors="replace")
+        if self._token:
+            # Some repeat the headers that they were sent.
+            said = said.replace(self._token, "…")
+        reason = f"answered {answer.status}: {said[:SHOWN_CHARS]}"
         match answer.status:
-            case HTTPStatus.OK:
-                return
             case status if status in INVALID:
                 # Some answer so as well when they have no such model.
                 if self.is_ready(deadline.left_s):
