@@ -6,7 +6,7 @@ counted twice, however often that fails.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select, tuple_
@@ -20,7 +20,7 @@ LATELY = timedelta(hours=1)
 ENOUGH_CALLS = 20  # to speak of how long a call takes
 
 
-def keep_timings(loaded: Iterable[LoadedModel], *, holder: str) -> None:
+def keep_timings(loaded: Collection[LoadedModel], *, holder: str) -> None:
     """Keep what the calls of *loaded* took in this process; commits.
 
     Args:
@@ -48,6 +48,8 @@ def keep_timings(loaded: Iterable[LoadedModel], *, holder: str) -> None:
             )
         )
     db.session.commit()
+    for one in loaded:
+        one.statistics.kept()
 
 
 def lately(versions: Iterable[ModelVersion]) -> dict[int, Tally]:

@@ -109,7 +109,7 @@ class Statistics:
         self._steps = {step: Histogram() for step in STEPS}
         self._batches: dict[int, Batch] = {}
         self._span = -1
-        self._before_span = self._seen = Tally()
+        self._before_span = self._told = self._kept = Tally()
         self._successes = 0
         self._failures = 0
         self._failed_ms = 0.0
@@ -140,15 +140,15 @@ class Statistics:
 
     @property
     def has_news(self) -> bool:
-        """Whether a prediction came after the last `within`."""
-        return self._successes != self._seen.calls
+        """Whether a prediction came after what is kept."""
+        return self._successes != self._kept.calls
 
     def within(self, span: int) -> Tally:
         """Return what was measured since *span* began.
 
-        A span begins with the first call of this that names it; what came between the
-        last call for the one before and that counts as its own. So nothing is kept
-        twice, and nothing is lost.
+        A span begins with the first call of this that names it; what came after what
+        is `kept` of the one before counts as its own. So nothing is kept twice, and
+        nothing is lost.
 
         Args:
             span: The number of a stretch of time, greater than those before.
@@ -160,9 +160,13 @@ class Statistics:
                 {step: one.copy() for step, one in self._steps.items()},
             )
         if span != self._span:
-            self._span, self._before_span = span, self._seen
-        self._seen = now
+            self._span, self._before_span = span, self._kept
+        self._told = now
         return now.since(self._before_span)
+
+    def kept(self) -> None:
+        """Note that what `within` last returned is kept."""
+        self._kept = self._told
 
     def read(self) -> Measured:
         """Return what was measured until now."""

@@ -91,6 +91,24 @@ def test_a_call_belongs_to_one_span(version):
         assert told(version)[0] == 3
 
 
+def test_what_could_not_be_kept_is_kept_in_the_next_span(version, monkeypatch):
+    process = Process(version, "one")
+    with time_machine.travel(NOON, tick=False) as clock:
+        process.call(40)
+        process.keep()
+        process.call(40)
+        with monkeypatch.context() as patch:
+            patch.setattr(db.session, "commit", lambda: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                process.keep()
+        db.session.rollback()
+        assert process.statistics.has_news
+        clock.shift(600)
+        process.keep()
+
+        assert told(version)[0] == 2
+
+
 def test_calls_before_the_last_hour_are_told_no_more_and_then_forgotten(
     version, runner
 ):
