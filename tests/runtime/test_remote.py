@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -239,37 +240,39 @@ def sleep(connection, _):
     time.sleep(5)
 
 
-def drip_headers(connection, _):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while True:
-        connection.sendall(b"a")
+def drip(connection, begun):
+    """Go on for longer than any wait may take, but not for ever."""
+    connection.sendall(begun)
+    for _ in range(100):
+        connection.sendall(b" ")
         time.sleep(0.05)
+
+
+def drip_headers(connection, _):
+    drip(connection, b"HTTP/1.1 200 OK\r\nX-Slow: ")
 
 
 def drip_body(connection, _):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    while True:
-        connection.sendall(b" ")
-        time.sleep(0.05)
+    drip(connection, b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
 
 
-def drip_for_ever(connection, _):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{")
-    while True:
-        connection.sendall(b" ")
-        time.sleep(0.05)
+def drip_without_a_length(connection, _):
+    drip(connection, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{")
 
 
-@pytest.mark.parametrize("behave", [sleep, drip_headers, drip_body, drip_for_ever])
+@pytest.mark.parametrize(
+    "behave", [sleep, drip_headers, drip_body, drip_without_a_length]
+)
 def test_the_deadline_ends_the_wait_and_nothing_is_tried_again(server, behave):
     server.behave = behave
     began = time.monotonic()
 
-    with pytest.raises(RunTimedOut):
+    with capture_logs() as logged, pytest.raises(RunTimedOut):
         run(load(server, timeout_s=0.4))
 
     assert time.monotonic() - began < 3
     assert len(server.requests) == 1
+    assert "not done within 0.4 seconds" in logged[0]["why"]
 
 
 # Answers that are none
@@ -330,8 +333,9 @@ def test_an_answer_that_is_none_is_503_and_its_reason_the_owners(
     assert [entry["why"] for entry in logged] == [refused.value.reason]
 
 
-def chunked(connection, _):
-    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+def chunked(connection, _, status="200 OK"):
+    head = f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.sendall(head.encode())
     while True:
         connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
 
@@ -348,6 +352,13 @@ def test_a_huge_answer_is_not_read(server, behave):
         run(load(server, max_answer_mb=1, timeout_s=3))
 
     assert refused.value.reason == "answered more than 1 MB"
+
+
+def test_a_refusal_is_read_no_longer_than_it_is_shown(server):
+    server.behave = partial(chunked, status="500 Oops")
+
+    with pytest.raises(RemoteBroke):
+        run(load(server, timeout_s=3))
 
 
 @pytest.mark.parametrize(
@@ -449,6 +460,19 @@ def test_a_server_that_was_away_is_left_alone_for_a_moment(server, away):
     assert refused.value.retry_after_s in {1, 2}
     assert isinstance(away.trouble, RemoteAway)
     assert server.asked == []
+
+
+def test_a_server_that_is_too_slow_is_left_alone_for_a_moment(server, clock):
+    loaded = load(server, timeout_s=0.2)
+    server.behave = sleep
+    for _ in range(3):
+        with pytest.raises(RunTimedOut):
+            run(loaded)
+
+    with pytest.raises(RemoteAway):
+        run(loaded)
+
+    assert len(server.requests) == 3
 
 
 def test_after_the_pause_a_server_that_is_ready_is_called_again(server, away, clock):
