@@ -91,6 +91,42 @@ def test_calls_that_were_counted_one_by_one_are_in_the_sums(empty_app):
     ]
 
 
+def test_origins_that_keys_named_before_are_found(empty_app):
+    upgrade(revision="0013")
+    at = "2026-11-24 10:00:00"
+    db.session.execute(
+        text(
+            "INSERT INTO users (id, email, role, password_hash, link_nonce, created_at)"
+            " VALUES (1, 'ada@example.org', 'user', '', '', :at)"
+        ),
+        {"at": at},
+    )
+    rows = [
+        ('["https://a.test", "https://b.test"]', None),
+        ("[]", None),
+        ('["https://c.test"]', at),
+    ]
+    for number, (origins, revoked_at) in enumerate(rows):
+        db.session.execute(
+            text(
+                "INSERT INTO api_keys (id, user_id, name, prefix, secret_hash, scopes,"
+                " origins, created_at, revoked_at) VALUES (:id, 1, '', :prefix,"
+                " :prefix, '[]', :origins, :at, :revoked_at)"
+            ),
+            {"id": number + 1, "prefix": f"{number}", "origins": origins, "at": at}
+            | {"revoked_at": revoked_at},
+        )
+    db.session.commit()
+
+    upgrade()
+
+    found = db.session.execute(text("SELECT origin, key_id FROM key_origins"))
+    assert {tuple(row) for row in found} == {
+        ("https://a.test", 1),
+        ("https://b.test", 1),
+    }
+
+
 def told(table):
     """Return a row of each sum, with its calls of 10 to 15 and of 500 to 700 ms."""
     c = table.c

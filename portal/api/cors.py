@@ -94,8 +94,15 @@ def _may_read() -> bool:
     caller: Caller | None = g.get("caller")
     if caller is not None and caller.api_key is not None:
         return origin in caller.api_key.origins
+    if "is_active_origin" not in g:
+        g.is_active_origin = _is_active(origin)
+    known: bool = g.is_active_origin
+    return known
+
+
+def _is_active(origin: str) -> bool:
     try:
-        return origin in keys.active_origins()
+        return keys.is_active_origin(origin)
     except SQLAlchemyError as failure:
         # The answer goes out, and no script may read it.
         log.warning("cors.origins_unknown", error=type(failure).__name__)

@@ -1,7 +1,6 @@
-"""API keys: issued, authenticated, listed, renamed, revoked and deleted."""
+"""API keys: issued, restricted, authenticated, rotated, revoked and deleted."""
 
 from portal.keys.authenticating import (
-    active_origins,
     authenticate,
     is_previous,
     mark_used,
@@ -18,6 +17,7 @@ from portal.keys.errors import (
 from portal.keys.expiry_notices import send_expiry_notices
 from portal.keys.leaks import report_leak
 from portal.keys.lifetimes import DEFAULT_LIFETIME, parse_lifetime
+from portal.keys.origins import is_active_origin
 from portal.keys.restrictions import (
     Restrictions,
     check_model,
@@ -60,7 +60,6 @@ __all__ = [
     "UserUnverified",
     "active_count",
     "active_counts",
-    "active_origins",
     "authenticate",
     "check_model",
     "check_place",
@@ -70,6 +69,7 @@ __all__ = [
     "find",
     "find_by_prefix",
     "has_valid_form",
+    "is_active_origin",
     "is_previous",
     "issue",
     "list_all",

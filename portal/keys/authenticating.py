@@ -1,12 +1,10 @@
 """Who a secret belongs to, and when it was used."""
 
 from datetime import datetime
-from itertools import chain
 
 import structlog
-from sqlalchemy import ColumnElement, Text, cast, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from portal.accounts import User
@@ -43,11 +41,6 @@ def authenticate(secret: str) -> ApiKey:
         raise KeyRefused
     check_owner(api_key.user)
     return api_key
-
-
-def active_origins() -> frozenset[str]:
-    """Return the origins that keys name which open the API, as within a second."""
-    return cached("key-origins", _load_origins)
 
 
 def is_previous(api_key: ApiKey, secret: str) -> bool:
@@ -119,20 +112,6 @@ def check_owner(user: User) -> None:
         raise UserSuspended
     if not user.is_verified:
         raise UserUnverified
-
-
-def _load_origins(session: Session) -> frozenset[str]:
-    lists = session.scalars(
-        select(ApiKey.origins)
-        .join(ApiKey.user)
-        .where(
-            # PostgreSQL compares no JSON, but its text.
-            cast(ApiKey.origins, Text) != "[]",
-            *is_active(),
-            User.suspended_at.is_(None),
-        )
-    )
-    return frozenset(chain.from_iterable(lists))
 
 
 def _minute(instant: datetime) -> datetime:

@@ -15,6 +15,7 @@ from portal.errors import Invalid
 from portal.keys.errors import AddressNotAllowed, ModelNotAllowed, OriginNotAllowed
 
 MAX_ENTRIES = 50  # of each kind: judged at every call
+MAX_ORIGIN_CHARS = 300  # those of the longest host, and more
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 SEPARATORS = re.compile(r"[,;\s]+")
 HOST = re.compile(

@@ -21,6 +21,7 @@ from portal.keys.errors import (
 from portal.keys.lifetimes import DEFAULT_LIFETIME, check_lifetime
 from portal.keys.names import check_name
 from portal.keys.notice_times import first_notice
+from portal.keys.origins import forget_origins, note_origins
 from portal.keys.restrictions import Restrictions
 from portal.keys.tables import ApiKey, Scope
 
@@ -77,6 +78,7 @@ def issue(
     )
     db.session.add(api_key)
     db.session.flush()
+    note_origins(api_key)
     record(
         "key.issued",
         api_key,
@@ -180,6 +182,7 @@ def restrict(
         lists = _lists(restrictions)
         for kind, entries in lists.items():
             setattr(api_key, kind, entries)
+        note_origins(api_key)
         record("key.restricted", api_key, actor_id, **lists)
         db.session.flush()
 
@@ -194,6 +197,7 @@ def revoke(api_key: ApiKey, *, actor_id: int | None = None) -> None:
         .returning(ApiKey.id)
     )
     if revoked_id is not None:
+        forget_origins(api_key)
         record("key.revoked", api_key, actor_id)
 
 
@@ -219,6 +223,7 @@ def delete(api_key: ApiKey, *, actor_id: int | None = None) -> None:
         .returning(ApiKey.id)
     )
     if deleted_id is not None:
+        forget_origins(api_key)
         record("key.deleted", api_key, actor_id)
     elif api_key.is_active:
         raise KeyActive

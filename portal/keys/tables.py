@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.accounts.tables import User
 from portal.db import Base, now
-from portal.keys.restrictions import Restrictions
+from portal.keys.restrictions import MAX_ORIGIN_CHARS, Restrictions
 
 
 class Scope(StrEnum):
@@ -155,3 +155,15 @@ class ApiKey(Base):
         if self.is_revoked:
             return "revoked"
         return "expired" if self.is_expired else "active"
+
+
+class KeyOrigin(Base):
+    """An origin that a key names which was not revoked, to be found by the origin."""
+
+    __tablename__ = "key_origins"
+    is_cached = True
+
+    origin: Mapped[str] = mapped_column(String(MAX_ORIGIN_CHARS), primary_key=True)
+    key_id: Mapped[int] = mapped_column(
+        ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True, index=True
+    )

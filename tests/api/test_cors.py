@@ -133,17 +133,39 @@ def test_an_origin_is_forgotten_with_the_last_key_that_names_it(
     assert readable_by(preflight(client)) is None
 
 
-def test_preflights_of_many_origins_ask_the_database_once(client, page_key):
-    preflight(client)
-    statements = []
+@pytest.fixture
+def asked(app):
+    """What the database was asked, each as a statement and its parameters."""
+    asked = []
     event.listen(
-        db.engine, "before_cursor_execute", lambda *told: statements.append(told[2])
+        db.engine, "before_cursor_execute", lambda *told: asked.append(told[2:4])
     )
+    return asked
 
-    for number in range(20):
-        preflight(client, origin=f"https://{number}.evil.test")
 
-    assert statements == []
+def test_an_origin_is_looked_up_alone_whatever_other_keys_name(client, page_key, asked):
+    preflight(client, origin=EVIL)
+
+    ((statement, parameters),) = asked
+    plan = db.session.connection().exec_driver_sql(
+        f"EXPLAIN QUERY PLAN {statement}", parameters
+    )
+    steps = [row.detail for row in plan]
+    assert steps[0].startswith("SEARCH key_origins")
+    assert not [step for step in steps if step.startswith("SCAN")]
+
+
+def test_preflights_of_a_known_origin_ask_the_database_once(client, page_key, asked):
+    for _ in range(20):
+        assert readable_by(preflight(client)) == ORIGIN
+
+    assert len(asked) <= 1
+
+
+@pytest.mark.parametrize("origin", ["https://é.test", "a\x7f", "a" * 301])
+def test_what_no_key_can_name_is_not_looked_up(app, asked, origin):
+    assert not keys.is_active_origin(origin)
+    assert asked == []
 
 
 def test_openais_client_may_send_its_own_headers_from_a_browser(client, page_key):
@@ -162,14 +184,25 @@ def test_the_origins_are_found_on_postgresql_too(pg_app):
     keys.restrict(api_key, read_restrictions(origins=[ORIGIN, "http://localhost:3000"]))
     db.session.commit()
 
-    assert keys.active_origins() == {ORIGIN, "http://localhost:3000"}
+    assert keys.is_active_origin(ORIGIN)
+    assert keys.is_active_origin("http://localhost:3000")
+    assert not keys.is_active_origin(EVIL)
+
+
+def test_a_key_that_names_another_origin_is_not_found_by_the_first(client, ada):
+    for entries in ([ORIGIN, EVIL], [ORIGIN], []):
+        keys.restrict(ada.api_key, read_restrictions(origins=entries))
+        db.session.commit()
+        for origin in (ORIGIN, EVIL):
+            told = readable_by(preflight(client, origin=origin))
+            assert told == (origin if origin in entries else None)
 
 
 def test_a_lost_database_answers_without_cors(app, client, page_key, monkeypatch):
-    def fail():
+    def fail(_origin):
         raise OperationalError("select", {}, Exception("away"))
 
-    monkeypatch.setattr(keys, "active_origins", fail)
+    monkeypatch.setattr(keys, "is_active_origin", fail)
 
     answer = client.get("/api/v1/models", headers={"Origin": ORIGIN})
 
