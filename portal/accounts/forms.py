@@ -4,23 +4,13 @@ The services check what is typed; a form shows their refusals beside its fields.
 """
 
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import BooleanField, EmailField, HiddenField, PasswordField
 
-from portal.errors import Invalid, PortalError
-from portal.web.errors import sentence
+from portal.web.forms import PortalForm
 
 
-class AccountForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+class AccountForm(PortalForm):
     """What the forms here share."""
-
-    def show(self, refusal: PortalError) -> None:
-        """Show *refusal* beside its field, or above the form."""
-        name = refusal.field if isinstance(refusal, Invalid) else ""
-        if name in self:
-            self[name].errors = [sentence(refusal)]
-        else:
-            self.form_errors.append(sentence(refusal))
 
     def typed(self, name: str) -> str:
         """Return what was typed into the field *name*; empty when it wasn't sent."""

@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from typing import cast
 
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import SelectMultipleField, StringField
 from wtforms.widgets import CheckboxInput
 
-from portal.errors import Invalid, PortalError
 from portal.plans import Plan, Terms
-from portal.web.errors import sentence
+from portal.web.forms import PortalForm
 
 NUMBERS = (
     "monthly_predictions",
@@ -23,7 +21,7 @@ NUMBERS = (
 MOST_DIGITS = 12
 
 
-class PlanForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+class PlanForm(PortalForm):
     """What a plan says; it begins as *plan* does.
 
     Args:
@@ -64,11 +62,3 @@ class PlanForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
             is_number = text.isdecimal() and len(text) <= MOST_DIGITS
             terms[name] = int(text) if is_number else text or None
         return cast("Terms", terms)
-
-    def show(self, refusal: PortalError) -> None:
-        """Show *refusal* beside its field, or above the form."""
-        name = refusal.field if isinstance(refusal, Invalid) else ""
-        if name in self:
-            self[name].errors = [sentence(refusal)]
-        else:
-            self.form_errors.append(sentence(refusal))

@@ -1,14 +1,14 @@
-"""The forms that make a key and rename one.
+"""The forms that make a key, and that rename, restrict and rotate one.
 
 The service checks what is typed; a form shows its refusals beside the fields.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import (  # type: ignore[attr-defined]
     HiddenField,
     SelectChoice,
@@ -20,13 +20,13 @@ from wtforms import (  # type: ignore[attr-defined]
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.accounts import Role, User
-from portal.errors import Invalid, PortalError
+from portal.errors import Invalid
 from portal.keys.lifetimes import NEVER, check_lifetime, parse_lifetime
 from portal.keys.restrictions import Restrictions, entries_in, read_restrictions
 from portal.keys.rotation import Until, parse_overlap
 from portal.keys.tables import ApiKey, Scope
 from portal.plans import Plan
-from portal.web.errors import sentence
+from portal.web.forms import PortalForm
 
 LIVES = {
     "10m": _("10 minutes"),
@@ -49,19 +49,7 @@ def _choices(lives: Iterable[str]) -> list[Any]:
     return [SelectChoice(life, LIVES[life]) for life in lives]
 
 
-class KeyPageForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """What the forms here share."""
-
-    def show(self, refusal: PortalError) -> None:
-        """Show *refusal* beside its field, or above the form."""
-        name = refusal.field if isinstance(refusal, Invalid) else ""
-        if name in self:
-            self[name].errors = [sentence(refusal)]
-        else:
-            self.form_errors.append(sentence(refusal))
-
-
-class NameForm(KeyPageForm):
+class NameForm(PortalForm):
     """A name."""
 
     name = StringField(_("Name"))
@@ -77,7 +65,7 @@ class RenameForm(NameForm):
         self.name.id = f"name-{key_id}"
 
 
-class RestrictionsForm(KeyPageForm):
+class RestrictionsForm(PortalForm):
     """What a key is narrowed to: one entry per line, or with commas between them."""
 
     models = TextAreaField(_("Models"))
@@ -87,12 +75,9 @@ class RestrictionsForm(KeyPageForm):
     @classmethod
     def of(cls, restrictions: Restrictions) -> "RestrictionsForm":
         """Return the form that shows *restrictions*, whatever was sent."""
-        lists = {
-            "models": restrictions.models,
-            "addresses": restrictions.addresses,
-            "origins": restrictions.origins,
+        shown = {
+            kind: "\n".join(entries) for kind, entries in asdict(restrictions).items()
         }
-        shown = {kind: "\n".join(entries) for kind, entries in lists.items()}
         return cls(formdata=None, data=shown)
 
     @property
@@ -114,7 +99,7 @@ class RestrictionsForm(KeyPageForm):
         )
 
 
-class RotationForm(KeyPageForm):
+class RotationForm(PortalForm):
     """How long the old secret works, and how long the key lives from then on."""
 
     # Whoever sends the form twice, or after another rotation, ends nothing new.
