@@ -1,6 +1,7 @@
 """`flask keys`: create, list and revoke keys from the command line."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,19 +10,37 @@ import click
 from portal import accounts, keys
 from portal.db import db
 from portal.errors import Invalid
-from portal.keys.lifetimes import check_lifetime
 from portal.keys.secrets import MARK
-from portal.web.commands import CommandGroup, refusals_end_with_1
+from portal.web.commands import CommandGroup, refusals_told
 
 # How the lines of `flask keys list` begin what a key is restricted to.
 RESTRICTIONS = {"models": "only", "addresses": "from", "origins": "on"}
 group = CommandGroup("keys", help="Create, list and revoke API keys.")
 
 
-class Lifetime(click.ParamType[timedelta | None]):
-    """A duration such as ``30d``, or ``never``."""
+def parse_new_life(text: str) -> timedelta:
+    """Return the life of a key from its rotation on.
+
+    Raises:
+        Invalid: It is written otherwise, or is none that ends.
+    """
+    lifetime = keys.parse_lifetime(text)
+    if lifetime is None:
+        raise Invalid(
+            "A rotation gives no key a life without end. Write one like 30d, or leave "
+            "it out to keep the key's end.",
+            "/expires_in",
+        )
+    return lifetime
+
+
+class Duration(click.ParamType[timedelta | None]):
+    """A duration such as ``30d``, or a word; *parse* reads it."""
 
     name = "duration"
+
+    def __init__(self, parse: Callable[[str], timedelta | None]) -> None:
+        self.parse = parse
 
     def convert(
         self,
@@ -33,27 +52,7 @@ class Lifetime(click.ParamType[timedelta | None]):
         if isinstance(value, timedelta):
             return value
         try:
-            return keys.parse_lifetime(str(value))
-        except Invalid as invalid:
-            self.fail(str(invalid), param, ctx)
-
-
-class Overlap(click.ParamType[timedelta]):
-    """A duration such as ``1d``, or ``now``."""
-
-    name = "duration"
-
-    def convert(
-        self,
-        value: object,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> timedelta:
-        """Return the duration, or end with exit status 2 and a sentence."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return keys.parse_overlap(str(value))
+            return self.parse(str(value))
         except Invalid as invalid:
             self.fail(str(invalid), param, ctx)
 
@@ -90,12 +89,12 @@ class Overlap(click.ParamType[timedelta]):
 )
 @click.option(
     "--expires-in",
-    type=Lifetime(),
+    type=Duration(keys.parse_lifetime),
     default="90d",
     show_default=True,
     help="Such as 10m, 12h or 30d; never, if the plan allows it.",
 )
-@refusals_end_with_1
+@refusals_told()
 def create(
     email: str,
     name: str,
@@ -105,16 +104,11 @@ def create(
 ) -> None:
     """Print a new key, and nothing else."""
     user = accounts.find_by_email(email)
-    try:
-        restrictions = keys.read_restrictions(**entries)
-        check_lifetime(expires_in, max_days=user.plan.max_key_days)
-    except Invalid as invalid:
-        raise click.UsageError(str(invalid)) from None
     issued = keys.issue(
         user,
         name=name,
         scopes=[keys.Scope(scope) for scope in scopes],
-        restrictions=restrictions,
+        restrictions=keys.read_restrictions(**entries),
         expires_in=expires_in,
     )
     db.session.commit()
@@ -124,7 +118,7 @@ def create(
 @group.command("list")
 @click.option("--email", help="Only this user's keys.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@refusals_end_with_1
+@refusals_told()
 def list_keys(email: str | None, *, as_json: bool) -> None:
     """List the keys, the newest first."""
     found = keys.list_of(accounts.find_by_email(email)) if email else keys.list_all()
@@ -149,13 +143,17 @@ def list_keys(email: str | None, *, as_json: bool) -> None:
 @click.argument("prefix")
 @click.option(
     "--overlap",
-    type=Overlap(),
+    type=Duration(keys.parse_overlap),
     default="1d",
     show_default=True,
     help="How long the old secret works, too: now (no longer), 1h, 7d.",
 )
-@click.option("--expires-in", type=Lifetime(), help="A new life; else its end stays.")
-@refusals_end_with_1
+@click.option(
+    "--expires-in",
+    type=Duration(parse_new_life),
+    help="A new life; else its end stays.",
+)
+@refusals_told()
 def rotate(prefix: str, overlap: timedelta, expires_in: timedelta | None) -> None:
     """Print a new secret for the key listed by PREFIX, and nothing else."""
     issued = keys.rotate(
@@ -169,7 +167,7 @@ def rotate(prefix: str, overlap: timedelta, expires_in: timedelta | None) -> Non
 
 @group.command()
 @click.argument("prefix")
-@refusals_end_with_1
+@refusals_told()
 def revoke(prefix: str) -> None:
     """Revoke the key listed by PREFIX."""
     api_key = keys.find_by_prefix(prefix)

@@ -336,10 +336,22 @@ def test_the_command_prints_the_new_secret_and_nothing_else(runner, user):
     assert row["previous"]["prefix"] == old[3:11]
 
 
-def test_the_command_refuses_an_overlap_it_can_not_read(runner, user):
-    _, old = make_key(user)
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--overlap", "soon", "1h or 7d, or now"),
+        ("--expires-in", "never", "without end"),
+        ("--expires-in", "9999d", "365 days"),
+    ],
+)
+def test_the_command_refuses_a_duration_it_can_not_use(
+    runner, user, option, value, told
+):
+    api_key, old = make_key(user)
 
-    done = runner.invoke(args=["keys", "rotate", old[:11], "--overlap", "soon"])
+    done = runner.invoke(args=["keys", "rotate", old[:11], option, value])
 
     assert done.exit_code == 2
-    assert "1h or 7d, or now" in done.stderr
+    assert told in done.stderr
+    assert opens(old) == api_key.id
+    assert api_key.prefix == old[3:11]
