@@ -31,7 +31,12 @@ def _due() -> list[tuple[int, datetime]]:
     rows = db.session.execute(
         select(ApiKey.id, ApiKey.notice_at)
         .join(ApiKey.user)
-        .where(ApiKey.notice_at <= now(), *is_active(), User.suspended_at.is_(None))
+        .where(
+            ApiKey.notice_at <= now(),
+            ApiKey.expires_at.is_not(None),
+            *is_active(),
+            User.suspended_at.is_(None),
+        )
         .order_by(ApiKey.notice_at)
         .limit(AT_ONCE)
     )
