@@ -24,11 +24,15 @@ def is_active_origin(origin: str) -> bool:
 
 
 def note_origins(api_key: ApiKey) -> None:
-    """Let the origins that *api_key* names, and no others, be found for it."""
+    """Let the origins that *api_key* names, and no others, be found for it.
+
+    Of a key that is revoked none are.
+    """
     forget_origins(api_key)
-    db.session.add_all(
-        KeyOrigin(origin=origin, key_id=api_key.id) for origin in api_key.origins
-    )
+    if not api_key.is_revoked:
+        db.session.add_all(
+            KeyOrigin(origin=origin, key_id=api_key.id) for origin in api_key.origins
+        )
 
 
 def forget_origins(api_key: ApiKey) -> None:

@@ -1,12 +1,13 @@
 """CORS: whose scripts may call the API, and read its answers."""
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from portal import keys
 from portal.db import db
 from portal.keys import read_restrictions
+from portal.keys.tables import KeyOrigin
 from tests.api.calling import IRIS, SETOSA, bearer
 from tests.factories import make_key, make_user
 
@@ -141,6 +142,21 @@ def asked(app):
         db.engine, "before_cursor_execute", lambda *told: asked.append(told[2:4])
     )
     return asked
+
+
+@pytest.mark.parametrize("is_revoked", [True, False])
+def test_a_key_that_is_over_leaves_nothing_to_look_through(ada, page_key, is_revoked):
+    # Else whoever made and ended keys all day would make each look-up longer.
+    if is_revoked:
+        keys.revoke(ada.api_key)
+        keys.restrict(ada.api_key, read_restrictions(origins=[EVIL]))
+    else:
+        ada.api_key.expires_at = ada.api_key.created_at
+        db.session.flush()
+        keys.delete(ada.api_key)
+    db.session.commit()
+
+    assert db.session.scalars(select(KeyOrigin)).all() == []
 
 
 def test_an_origin_is_looked_up_alone_whatever_other_keys_name(client, page_key, asked):
