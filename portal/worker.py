@@ -1,4 +1,4 @@
-"""`flask worker`: what happens behind the pages, once a second.
+"""`flask worker`: what happens behind the pages, as often as it is needed.
 
 Of what is to be done, one thing that fails keeps no other from its turn.
 """
@@ -6,7 +6,7 @@ Of what is to be done, one thing that fails keeps no other from its turn.
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import NoReturn
 
@@ -20,10 +20,15 @@ from portal.db import db
 from portal.mail.delivery import deliver_due
 
 PERIOD_S = 1.0
-TIDY_EVERY_S = 3600.0
 LONGEST_PAUSE_S = 10.0
 GRACE_S = 0.7  # for the message that is being sent when the worker is stopped
 Job = Callable[[], object]
+# By how often, in seconds; 0 is at every turn. Whom to alert is read from all months.
+ROUNDS: Mapping[float, tuple[Job, ...]] = {
+    0.0: (usage.drain_orphans,),
+    60.0: (usage.alert,),
+    3600.0: (usage.tidy, keys.send_expiry_notices, catalog.forget_timings),
+}
 log = structlog.get_logger(__name__)
 
 
@@ -37,11 +42,9 @@ class _StoppedWithinWork(BaseException):
 def worker(*, once: bool) -> None:
     """Send mail and keep the counts until stopped by SIGTERM or SIGINT."""
     if once:
-        usage.drain_orphans()
-        usage.tidy()
-        keys.send_expiry_notices()
-        usage.alert()
-        catalog.forget_timings()
+        for jobs in ROUNDS.values():
+            for job in jobs:
+                job()
         deliver_due()
         return
     stopping = threading.Event()
@@ -64,16 +67,14 @@ def worker(*, once: bool) -> None:
 
 
 def _run(stopping: threading.Event) -> None:
-    pause_s, tidied_at = PERIOD_S, -TIDY_EVERY_S
+    pause_s = PERIOD_S
+    due_at = dict.fromkeys(ROUNDS, 0.0)
     while not stopping.is_set():
-        jobs: list[Job] = [
-            usage.drain_orphans,
-            usage.alert,
-            lambda: deliver_due(stopping.is_set),
-        ]
-        if time.monotonic() - tidied_at >= TIDY_EVERY_S:
-            tidied_at = time.monotonic()
-            jobs += [usage.tidy, keys.send_expiry_notices, catalog.forget_timings]
+        jobs: list[Job] = [lambda: deliver_due(stopping.is_set)]
+        for every_s, some in ROUNDS.items():
+            if time.monotonic() >= due_at[every_s]:
+                due_at[every_s] = time.monotonic() + every_s
+                jobs += some
         failed = [job for job in jobs if not _do(job)]
         pause_s = PERIOD_S if not failed else min(pause_s * 2, LONGEST_PAUSE_S)
         stopping.wait(pause_s)

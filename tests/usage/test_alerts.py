@@ -53,6 +53,14 @@ def test_each_mark_is_told_once(user):
     assert told == [[], [], nearly, nearly, nearly, both, both]
 
 
+def test_the_worker_tells_them(user, portal):
+    use_quota(user.id, 9_000)
+
+    portal.test_cli_runner().invoke(args=["worker", "--once"])
+
+    assert kinds() == ["quota-nearly-used"]
+
+
 def test_whoever_passes_both_marks_at_once_is_told_of_the_second(user):
     use_quota(user.id, 0)
     use(user, 10_000)

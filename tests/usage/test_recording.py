@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from flask import current_app
 from sqlalchemy import delete, select
 from structlog.testing import capture_logs
 
@@ -217,7 +218,7 @@ def test_old_minutes_and_hours_are_forgotten_and_days_are_not(user):
     for days_ago in (400, 91, 89, 0):
         add_call(now() - timedelta(days=days_ago), user_id=user.id)
 
-    usage.tidy()
+    current_app.test_cli_runner().invoke(args=["worker", "--once"])
 
     assert len(calls(usage_minutes)) == 2
     assert len(calls(usage_hours)) == 2
